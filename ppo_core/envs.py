@@ -1,0 +1,322 @@
+"""Environments, many at a time, with the true successor of every step.
+
+Gymnasium's vector environments reset an ended episode in one of three ways, and each hides the last
+observation somewhere else. Here there is one answer: `next_obs` is what the action led to, and `obs` is what
+the policy sees next. This module never imports torch, so that worker processes start quickly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium as gym
+import numpy as np
+
+from ppo_core.errors import ConfigError, EnvironmentFault, OutOfStep, UnsupportedSpaceError
+
+EnvFn = Callable[[], gym.Env]
+
+
+class StepResult(NamedTuple):
+    """One step of N environments; every array is [N, ...].
+
+    Where an episode ended, `next_obs` holds its last observation and `obs` the first one of the next episode;
+    everywhere else the two are equal (and may be the same array). Rewards are float32, in reward units.
+    """
+
+    obs: np.ndarray  # [N, *obs]  what the policy sees next
+    next_obs: np.ndarray  # [N, *obs]  the true successor of the step
+    rewards: np.ndarray  # [N]
+    terminated: np.ndarray  # [N] bool: the task ended
+    truncated: np.ndarray  # [N] bool: we stopped watching
+
+
+class VectorEnv(Protocol):
+    """What the trainer asks of N environments: observations are [N, *obs], actions [N] or [N, A]."""
+
+    num_envs: int
+    single_observation_space: gym.Space
+    single_action_space: gym.Space
+
+    def reset(self, seed: int | None = None) -> np.ndarray: ...
+    def step(self, actions: np.ndarray) -> StepResult: ...
+    def close(self) -> None: ...
+
+
+def make_env(env_id: str, **kwargs: Any) -> gym.Env:
+    """Make one Gymnasium environment; `functools.partial(make_env, "CartPole-v1")` is an `env_fn`.
+
+    Raises: ConfigError if Gymnasium does not know `env_id`, or if a package that it needs is missing.
+    """
+    try:
+        return gym.make(env_id, **{"disable_env_checker": True, **kwargs})
+    except (gym.error.DependencyNotInstalled, ImportError) as error:
+        raise ConfigError(f"env_id={env_id!r} needs a package that is not installed: {error} (for MuJoCo: pip install 'ppo-core[mujoco]')") from error
+    except gym.error.Error as error:
+        raise ConfigError(f"env_id={env_id!r} cannot be made: {error}") from error
+
+
+def episode_seed(seed: int, index: int, episode: int) -> int:
+    """The seed of one episode of one environment: a hash of the three numbers, in [0, 2³²).
+
+    Every episode has a seed of its own, so that any episode can be started again without replaying those before it.
+    """
+    return int(np.random.SeedSequence((seed, index, episode)).generate_state(1)[0])
+
+
+class Slot:
+    """One environment of a vector: it seeds each episode, checks every answer and resets when an episode ends.
+
+    The serial and the parallel environment are both made of slots, which is why their numbers are equal.
+    """
+
+    def __init__(self, env_fn: EnvFn, index: int):
+        self.env = env_fn()
+        if not (hasattr(self.env, "step") and hasattr(self.env, "reset")):
+            raise EnvironmentFault(f"environment {index}: env_fn returned {self.env!r}, expected a gymnasium.Env")
+        self.index, self.seed, self.episode = index, 0, -1
+        self.shape, self.dtype = array_spec(self.env.observation_space)
+
+    def reset(self, seed: int | None) -> np.ndarray:
+        """Start episode 0 of `seed`; with None the next episode of the seed in use. Returns obs [*obs]."""
+        if seed is not None:
+            self.seed, self.episode = seed, -1
+        self.episode += 1
+        answer = self.env.reset(seed=episode_seed(self.seed, self.index, self.episode))
+        if not (isinstance(answer, tuple) and len(answer) == 2):
+            raise EnvironmentFault(f"environment {self.index}: reset() returned {_shorten(answer)}, expected (observation, info)")
+        return self._checked(answer[0])
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, np.ndarray | None]:
+        """Step, and reset if the episode ended. Returns (obs, reward, terminated, truncated, last obs or None)."""
+        answer = self.env.step(action)
+        try:
+            obs, reward, terminated, truncated, _ = answer
+            reward = float(reward)
+        except (TypeError, ValueError):
+            raise EnvironmentFault(
+                f"environment {self.index}: step() returned {_shorten(answer)}, expected "
+                "(observation, reward as one number, terminated, truncated, info)"
+            ) from None
+        if reward - reward != 0.0:  # true for NaN and for both infinities
+            raise EnvironmentFault(f"environment {self.index}: step() returned reward {reward}, expected a finite number")
+        obs = self._checked(obs)
+        if terminated or truncated:
+            return self.reset(None), reward, bool(terminated), bool(truncated), obs
+        return obs, reward, False, False, None
+
+    def restore(self, seed: int, episode: int, actions: Sequence[Any]) -> np.ndarray:
+        """Start episode number `episode` of `seed` again and replay `actions`, none of which may end it."""
+        self.seed, self.episode = seed, episode - 1
+        obs = self.reset(None)
+        for action in actions:
+            obs, _, terminated, truncated, _ = self.step(action)
+            if terminated or truncated:
+                raise EnvironmentFault(f"environment {self.index}: a replayed episode ended early, so the environment is not deterministic under its seed")
+        return obs
+
+    def _checked(self, obs: Any) -> np.ndarray:
+        obs = np.asarray(obs)
+        if obs.shape != self.shape or obs.dtype == object:
+            raise EnvironmentFault(
+                f"environment {self.index}: observation {_shorten(obs)} has shape {obs.shape} and dtype {obs.dtype}, "
+                f"expected shape {self.shape} and dtype {self.dtype} (its observation_space)"
+            )
+        return obs
+
+
+class SerialVectorEnv:
+    """N environments stepped one after the other in this process.
+
+    Args: `env_fns`, N zero-argument callables that each make one environment (a lambda or a class from a
+    notebook cell is fine). A context manager; `close()` may be called any number of times.
+    Raises: EnvironmentFault if an environment breaks its contract, OutOfStep before the first `reset()` and
+    after `close()`, ConfigError for wrong actions, before any environment has moved.
+    """
+
+    def __init__(self, env_fns: Sequence[EnvFn]):
+        self.env_fns = check_env_fns(env_fns)
+        self._slots = [Slot(env_fn, index) for index, env_fn in enumerate(self.env_fns)]
+        self.num_envs = len(self._slots)
+        self.single_observation_space = self._slots[0].env.observation_space
+        self.single_action_space = self._slots[0].env.action_space
+        check_equal_spaces([(slot.env.observation_space, slot.env.action_space) for slot in self._slots])
+        self._state = "before the first reset()"
+
+    def reset(self, seed: int | None = None) -> np.ndarray:
+        """Start a new episode everywhere. Returns obs [N, *obs].
+
+        `seed` starts the numbering of episodes anew, so that the same seed gives the same numbers;
+        None goes on to each environment's next episode (of a random seed, if there never was one).
+        """
+        seed = check_seed(seed, first=self._state == "before the first reset()")
+        return self._ready(np.stack([slot.reset(seed) for slot in self._slots]))
+
+    def restore(self, seed: int, episodes: Sequence[int], actions: Sequence[np.ndarray]) -> np.ndarray:
+        """Put environment i `len(actions[i])` steps into its episode number `episodes[i]`. Returns obs [N, *obs]."""
+        return self._ready(np.stack([slot.restore(seed, *state) for slot, *state in zip(self._slots, episodes, actions, strict=True)]))
+
+    def _ready(self, obs: np.ndarray) -> np.ndarray:
+        self._state = "ready"
+        return check_finite(obs.astype(self._slots[0].dtype, copy=False))
+
+    def step(self, actions: np.ndarray) -> StepResult:
+        """Step every environment; actions are [N] int for Discrete and [N, A] float for Box."""
+        if self._state != "ready":
+            raise OutOfStep(f"step() {self._state}: call reset() first")
+        actions = check_actions(actions, self.single_action_space, self.num_envs)
+        self._state = "after an error inside step()"
+        obs = np.empty((self.num_envs, *self._slots[0].shape), self._slots[0].dtype)
+        rewards = np.empty(self.num_envs, np.float32)
+        terminated, truncated = np.zeros((2, self.num_envs), bool)
+        last_obs = []
+        for i, (slot, action) in enumerate(zip(self._slots, actions.tolist() if actions.ndim == 1 else actions, strict=True)):
+            obs[i], rewards[i], terminated[i], truncated[i], last = slot.step(action)
+            if last is not None:
+                last_obs.append((i, last))
+        next_obs = obs
+        if last_obs:
+            next_obs = obs.copy()
+            for i, last in last_obs:
+                next_obs[i] = last
+            check_finite(next_obs)
+        self._state = "ready"
+        return StepResult(check_finite(obs), next_obs, rewards, terminated, truncated)
+
+    def close(self) -> None:
+        """Close every environment; the second call does nothing."""
+        slots, self._slots, self._state = self._slots, [], "after close()"
+        for slot in slots:
+            slot.env.close()
+
+    def __enter__(self) -> SerialVectorEnv:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class GymnasiumVectorEnv:
+    """Any `gymnasium.vector.VectorEnv`, in each autoreset mode, with the interface of this book.
+
+    SAME_STEP: the last observation is in `infos["final_obs"]`. DISABLED: we reset with a mask. NEXT_STEP (Gymnasium's
+    default): left alone, its next step would ignore the action and return a row that is no transition, so we reset
+    with a mask before that can happen. In the last two modes episodes get the seeds that SerialVectorEnv gives them.
+    Raises: ConfigError for a NEXT_STEP environment that cannot reset a part of its environments.
+    """
+
+    def __init__(self, envs: gym.vector.VectorEnv):
+        self.envs, self.num_envs = envs, envs.num_envs
+        self.single_observation_space, self.single_action_space = envs.single_observation_space, envs.single_action_space
+        self.mode = envs.metadata.get("autoreset_mode", gym.vector.AutoresetMode.NEXT_STEP)
+        resets_a_part = isinstance(envs.unwrapped, (gym.vector.SyncVectorEnv, gym.vector.AsyncVectorEnv)) and getattr(envs.unwrapped, "shared_memory", True)
+        if self.mode == gym.vector.AutoresetMode.NEXT_STEP and not resets_a_part:
+            raise ConfigError(
+                f"{type(envs.unwrapped).__name__} resets in NEXT_STEP mode and cannot reset single environments, so one row per episode would "
+                "be no transition: make it with autoreset_mode SAME_STEP or DISABLED, or use SerialVectorEnv"
+            )
+        self._seed, self._episodes = None, np.zeros(self.num_envs, np.int64)
+
+    def reset(self, seed: int | None = None) -> np.ndarray:
+        """Start a new episode everywhere. Returns obs [N, *obs]."""
+        self._seed = check_seed(seed, first=self._seed is None) if seed is not None or self._seed is None else self._seed
+        self._episodes = np.zeros_like(self._episodes) if seed is not None else self._episodes + 1
+        return self.envs.reset(seed=self._seeds())[0].copy()
+
+    def _seeds(self) -> list[int]:
+        return [episode_seed(self._seed, i, int(episode)) for i, episode in enumerate(self._episodes)]
+
+    def step(self, actions: np.ndarray) -> StepResult:
+        """Step every environment; actions are [N] or [N, A]."""
+        if self._seed is None:
+            raise OutOfStep("step() before the first reset(): call reset() first")
+        actions = check_actions(actions, self.single_action_space, self.num_envs)
+        obs, rewards, terminated, truncated, infos = self.envs.step(actions)
+        obs, done = obs.copy(), terminated | truncated
+        next_obs = obs
+        if done.any():
+            self._episodes += done
+            next_obs = obs.copy()
+            if self.mode == gym.vector.AutoresetMode.SAME_STEP:
+                next_obs[done] = np.stack(list(infos["final_obs"][done]))
+            else:
+                obs = self.envs.reset(seed=self._seeds(), options={"reset_mask": done})[0].copy()
+        return StepResult(check_finite(obs), check_finite(next_obs), rewards.astype(np.float32), terminated.copy(), truncated.copy())
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.envs.close()
+
+
+# ---- checks that every vector environment shares
+
+
+def check_env_fns(env_fns: Sequence[EnvFn]) -> list[EnvFn]:
+    """A non-empty list of callables, or a ConfigError."""
+    if callable(env_fns) or not len(env_fns := list(env_fns)):
+        raise ConfigError(f"env_fns={env_fns!r} must be a non-empty list of zero-argument callables, such as [partial(make_env, 'CartPole-v1')] * 4")
+    for i, env_fn in enumerate(env_fns):
+        if not callable(env_fn):
+            raise ConfigError(f"env_fns[{i}]={env_fn!r} is not callable: pass a function that makes the environment, not the environment")
+    return env_fns
+
+
+def check_seed(seed: int | None, first: bool) -> int | None:
+    """A seed as a plain int; a random one where none was ever given; None means: go on."""
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0]) if first else None
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise ConfigError(f"seed={seed!r} must be an integer between 0 and 2⁶³-1, or None")
+    return int(seed)
+
+
+def check_equal_spaces(spaces: Sequence[tuple[gym.Space, gym.Space]]) -> None:
+    """All environments must have the spaces of environment 0, or an EnvironmentFault names the first that differs."""
+    for i, pair in enumerate(spaces):
+        for kind, mine, first in zip(("observation_space", "action_space"), pair, spaces[0], strict=True):
+            if mine != first:
+                raise EnvironmentFault(f"environment {i} has {kind} {mine}, but environment 0 has {first}: all environments of a vector need equal spaces")
+
+
+def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
+    """Actions as an array [N] (Discrete) or [N, *action] that lies in `space`, or a ConfigError that says what does not."""
+    actions = np.asarray(actions)
+    shape = (num_envs, *(space.shape or ()))
+    if actions.shape != shape:
+        raise ConfigError(f"actions have shape {actions.shape}, expected {shape}: one action for each of {num_envs} environments")
+    if isinstance(space, gym.spaces.Discrete):
+        if actions.dtype.kind not in "iu":
+            raise ConfigError(f"actions have dtype {actions.dtype}, expected integers for {space}")
+        if actions.min() < space.start or actions.max() >= space.start + space.n:
+            wrong = int(np.flatnonzero((actions < space.start) | (actions >= space.start + space.n))[0])
+            raise ConfigError(f"actions[{wrong}]={actions[wrong]} is outside {space} (from {space.start} to {space.start + space.n - 1})")
+    elif isinstance(space, gym.spaces.Box):
+        if actions.dtype.kind not in "fiu":
+            raise ConfigError(f"actions have dtype {actions.dtype}, expected {space.dtype} for {space}")
+        actions = actions.astype(space.dtype, copy=False)
+        inside = (actions >= space.low) & (actions <= space.high)  # a NaN is not inside either
+        if not inside.all():
+            where = tuple(int(k) for k in np.argwhere(~inside)[0])
+            raise ConfigError(f"actions{list(where)}={actions[where]} is outside {space}: clip actions for the environment, and keep the sampled ones for the log-probability")
+    return actions
+
+
+def check_finite(obs: np.ndarray) -> np.ndarray:
+    """Observations [N, *obs] without NaN or infinity, or an EnvironmentFault that names the environment."""
+    if obs.dtype.kind == "f" and not np.isfinite(obs).all():
+        i = int(np.argwhere(~np.isfinite(obs))[0][0])
+        raise EnvironmentFault(f"environment {i}: observation {_shorten(obs[i])} holds a NaN or an infinity")
+    return obs
+
+
+def array_spec(space: gym.Space) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of the observations of `space`, or UnsupportedSpaceError where they are not one array."""
+    if isinstance(space, (gym.spaces.Dict, gym.spaces.Tuple)) or space.shape is None or space.dtype is None:
+        raise UnsupportedSpaceError(f"observation_space {space} is not one array: wrap the environment in gymnasium.wrappers.FlattenObservation")
+    return space.shape, np.dtype(space.dtype)
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= 120 else text[:117] + "..."
