@@ -1,0 +1,57 @@
+"""What an exercise is made of. Plain data: the chapters' exercises are lists of these, in `ppo_core.teach.exercises`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Wrong(Exception):
+    """Raised by a case's `test`: the answer is wrong; the message says which idea is missing and where it is explained."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question to an answer.
+
+    Either `arguments`: a function without parameters that makes the arguments of one call, whose result is compared
+    with the exercise's oracle (for an answer that is a value and no function: leave both out). Or `test`: a function
+    that takes the answer and raises `Wrong`. `why` is said when the case fails and no misconception explains it.
+    """
+
+    name: str
+    why: str
+    arguments: Callable[[], Sequence[Any]] | None = None
+    test: Callable[[Any], None] | None = None
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A mistake that people make: `wrong` computes what they get, `message` names the idea and where to read."""
+
+    name: str
+    wrong: Callable[..., Any]
+    message: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise of chapter `chapter`.
+
+    `oracle` computes the right result in another way than `reference`, which is what a reader's notebook goes on
+    with. `cases` go from the simplest to the hardest, each about one idea. `crash_help` maps a fragment of an error
+    message to what it usually means. `note` is printed when the answer is right.
+    """
+
+    name: str
+    chapter: int
+    prompt: str
+    hints: tuple[str, ...]
+    cases: tuple[Case, ...]
+    reference: Any
+    oracle: Any = None
+    misconceptions: tuple[Misconception, ...] = ()
+    crash_help: Mapping[str, str] = field(default_factory=dict)
+    tolerance: float = 1e-4
+    note: str = ""
