@@ -106,11 +106,11 @@ class Slot:
             return self.reset(None), reward, bool(terminated), bool(truncated), obs
         return obs, reward, False, False, None
 
-    def restore(self, seed: int, episode: int, actions: Sequence[Any]) -> np.ndarray:
+    def restore(self, seed: int, episode: int, actions: np.ndarray) -> np.ndarray:
         """Start episode number `episode` of `seed` again and replay `actions`, none of which may end it."""
         self.seed, self.episode = seed, episode - 1
         obs = self.reset(None)
-        for action in actions:
+        for action in actions.tolist() if actions.ndim == 1 else actions:
             obs, _, terminated, truncated, _ = self.step(action)
             if terminated or truncated:
                 raise EnvironmentFault(f"environment {self.index}: a replayed episode ended early, so the environment is not deterministic under its seed")
@@ -302,11 +302,11 @@ def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
     return actions
 
 
-def check_finite(obs: np.ndarray) -> np.ndarray:
-    """Observations [N, *obs] without NaN or infinity, or an EnvironmentFault that names the environment."""
+def check_finite(obs: np.ndarray, first: int = 0) -> np.ndarray:
+    """Observations [N, *obs] of environments `first`, `first` + 1, ... without NaN or infinity, or an EnvironmentFault."""
     if obs.dtype.kind == "f" and not np.isfinite(obs).all():
         i = int(np.argwhere(~np.isfinite(obs))[0][0])
-        raise EnvironmentFault(f"environment {i}: observation {_shorten(obs[i])} holds a NaN or an infinity")
+        raise EnvironmentFault(f"environment {first + i}: observation {_shorten(obs[i])} holds a NaN or an infinity")
     return obs
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ppo_core.errors import UnsupportedSpaceError
 
 
-class Evaluation(NamedTuple):
+class PolicyOutput(NamedTuple):
     """What policy and critic say about given observations and actions; every tensor is [B]."""
 
     logprobs: Tensor  # log π(a|o), nats
@@ -58,14 +58,14 @@ class ActorCritic(nn.Module):
         """V(o) of observations [B, *obs]. Returns [B], never [B, 1]: that would broadcast against returns [B]."""
         return self.critic(self._flat(obs)).squeeze(-1)
 
-    def evaluate(self, obs: Tensor, actions: Tensor) -> Evaluation:
+    def evaluate(self, obs: Tensor, actions: Tensor) -> PolicyOutput:
         """Log-probabilities, entropy and values of observations [B, *obs] and the actions taken there, [B] or [B, A]."""
         out = self.actor(self._flat(obs))
         if self.is_discrete:
             logprobs, entropy = categorical(out, actions)
         else:
             logprobs, entropy = gaussian(out, self.log_std, actions)
-        return Evaluation(logprobs, entropy, self.value(obs))
+        return PolicyOutput(logprobs, entropy, self.value(obs))
 
     def noise(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
         """Randomness for `act`, [*shape, A]: Gumbel for Discrete actions, standard normal for Box actions."""

@@ -1,0 +1,526 @@
+"""The same environments, spread over worker processes.
+
+Observations, actions and rewards move through shared memory; a step costs each worker one wake-up and one answer.
+Whatever happens to a worker, the parent gets a sentence that says so, within a bounded time, and nothing is left
+behind. This module never imports torch, so that a spawned worker starts quickly.
+
+    parent                                  worker w, with environments first to last - 1
+    write actions, then request[w] = n
+    release `asked`                     →   wake up, do what request n says, write its rows
+    wait for `answered`                 ←   ok[w] = yes or no, answer[w] = n, release `answered`
+
+Every answer carries the number of its request, so that no row can ever answer an earlier action.
+"""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+import os
+import pickle
+import signal
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import connection, reduction, util
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from ppo_core.envs import (
+    EnvFn,
+    Slot,
+    StepResult,
+    array_spec,
+    check_actions,
+    check_env_fns,
+    check_equal_spaces,
+    check_finite,
+    check_seed,
+)
+from ppo_core.errors import ConfigError, OutOfStep, WorkerDied, WorkerError, WorkerTimeout
+
+STEP, RESET, RESTORE, CLOSE = "step()", "reset()", "restore()", "close()"
+COMMANDS = (STEP, RESET, RESTORE, CLOSE)  # their positions are what shared memory holds
+POLL = 0.2  # seconds between two looks at whether a silent worker is still alive
+
+
+class ParallelVectorEnv:
+    """N environments in worker processes, with the interface and the numbers of SerialVectorEnv.
+
+    Args: `env_fns`, N callables as for SerialVectorEnv. `num_workers`: processes; default one per core, but no more
+        than environments. `start_method`: "fork", "spawn" or "forkserver"; default forkserver where there is one, else
+        spawn. `step_timeout`, `start_timeout`: seconds a worker may take to answer, and to start.
+        `on_worker_death`: "raise", or "restart": a new process takes over, at most `max_restarts` times, and begins new
+        episodes; a lost step has reward 0, is truncated, and its next_obs repeats the last observation that arrived.
+    Raises: WorkerError (an environment raised), WorkerDied, WorkerTimeout, OutOfStep, EnvironmentFault, ConfigError.
+        After WorkerError `reset()` goes on; after WorkerDied and WorkerTimeout every process is gone.
+    """
+
+    def __init__(
+        self,
+        env_fns: Sequence[EnvFn],
+        num_workers: int | None = None,
+        start_method: str | None = None,
+        step_timeout: float = 60.0,
+        on_worker_death: str = "raise",
+        start_timeout: float = 120.0,
+        max_restarts: int = 3,
+    ):
+        self._state = "before the first reset()"
+        self.env_fns = check_env_fns(env_fns)
+        self.num_envs = len(self.env_fns)
+        num_workers = min(num_workers or os.cpu_count() or 1, self.num_envs)
+        methods = multiprocessing.get_all_start_methods()
+        start_method = start_method or ("forkserver" if "forkserver" in methods else "spawn")
+        if start_method not in methods:
+            raise ConfigError(f"start_method={start_method!r} does not exist here: choose one of {methods}")
+        if on_worker_death not in ("raise", "restart"):
+            raise ConfigError(f"on_worker_death={on_worker_death!r} must be 'raise' or 'restart'")
+        if num_workers < 1 or step_timeout <= 0 or start_timeout <= 0:
+            raise ConfigError(f"{num_workers=}, {step_timeout=} and {start_timeout=} must all be positive")
+        self.step_timeout, self.start_timeout = step_timeout, start_timeout
+        self.on_worker_death, self.restarts_left = on_worker_death, max_restarts
+        self._context = multiprocessing.get_context(start_method)
+        self._seed, self._request = 0, 0
+        bounds = np.linspace(0, self.num_envs, num_workers + 1).round().astype(int).tolist()
+        self._workers = [_Worker(w, *bounds[w : w + 2], self.env_fns) for w in range(num_workers)]
+        # Runs at close(), at garbage collection, or at exit before multiprocessing would wait for its children.
+        self._end_workers = util.Finalize(self, _end, args=(self._workers,), exitpriority=100)
+        try:
+            self._start(self._workers)
+        except BaseException:
+            self.close()
+            raise
+
+    # ---- the interface
+
+    def reset(self, seed: int | None = None) -> np.ndarray:
+        """Start a new episode everywhere, also after an interrupted or failed call. Returns obs [N, *obs]."""
+        self._refuse_if_closed("reset()")
+        seed = check_seed(seed, first=self._state == "before the first reset()")
+        self._shared["seed"][0] = -1 if seed is None else seed
+        self._seed = self._seed if seed is None else seed
+        self._ask(RESET)
+        self._obs = self._shared["obs"].copy()
+        return self._obs.copy()
+
+    def restore(self, seed: int, episodes: Sequence[int], actions: Sequence[np.ndarray]) -> np.ndarray:
+        """Put environment i `len(actions[i])` steps into its episode number `episodes[i]`. Returns obs [N, *obs]."""
+        self._refuse_if_closed("restore()")
+        self._seed = seed
+        self._ask(RESTORE, [(seed, int(k), np.asarray(a)) for k, a in zip(episodes, actions, strict=True)])
+        self._obs = self._shared["obs"].copy()
+        return self._obs.copy()
+
+    def step(self, actions: np.ndarray) -> StepResult:
+        """Step every environment; actions are [N] int for Discrete and [N, A] float for Box."""
+        self._refuse_if_closed("step()")
+        if self._state != "ready":
+            raise OutOfStep(f"step() {self._state}: call reset() first")
+        self._shared["actions"][:] = check_actions(actions, self.single_action_space, self.num_envs)
+        lost = self._ask(STEP)  # environments whose worker died during this step
+        obs, rewards, terminated, truncated = (
+            self._shared[name].copy() for name in ("obs", "rewards", "terminated", "truncated")
+        )
+        rewards[lost], terminated[lost], truncated[lost] = 0.0, False, True
+        next_obs, done = obs, terminated | truncated
+        if done.any():
+            next_obs = obs.copy()
+            next_obs[done] = self._shared["last_obs"][done]
+            next_obs[lost] = self._obs[lost]
+        self._obs = obs
+        return StepResult(obs, next_obs, rewards, terminated, truncated)
+
+    def close(self) -> None:
+        """End every worker, from any state, within about 3 s. Never raises for a sick worker; may be called again."""
+        self._state = "after close()"
+        if hasattr(self, "_end_workers"):
+            self._end_workers()
+
+    def __enter__(self) -> ParallelVectorEnv:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # ---- asking, and waiting for answers
+
+    def _refuse_if_closed(self, call: str) -> None:
+        if self._state == "after close()":
+            raise OutOfStep(f"{call} after close(): make a new environment")
+
+    def _start(self, workers: list[_Worker]) -> None:
+        """Start processes side by side, hear their spaces, and share the memory."""
+        with _sigint_blocked(self._context):
+            for worker in workers:
+                worker.start(self._context)
+        deadline = time.monotonic() + self.start_timeout
+        spaces = [pair for worker in workers for pair in self._receive(worker, 0, deadline, self.start_timeout)]
+        if not hasattr(self, "_file"):
+            check_equal_spaces(spaces)
+            self.single_observation_space, self.single_action_space = spaces[0]
+            self._layout = _layout(*spaces[0], self.num_envs, len(workers))
+            self._file = _nameless_file(self._layout)
+            self._shared = _map(self._file.fileno(), self._layout)
+        for worker in workers:
+            worker.share(self._file, self._layout, self._shared)
+
+    def _ask(self, command: str, states: list[tuple] | None = None) -> list[int]:
+        """Send one request to every worker and wait for every answer. Returns the environments that were lost."""
+        self._state = "after an interrupted or failed call"
+        self._request += 1
+        for worker in self._workers:
+            worker.ask(self._request, command, states)
+        waiting, lost, errors = list(self._workers), [], []
+        deadline = time.monotonic() + self.step_timeout
+        while waiting:
+            worker = waiting[0]
+            try:
+                self._await_answer(worker, waiting, deadline)
+            except WorkerError as error:
+                worker = self._workers[error.worker]
+                if isinstance(error, WorkerDied) and self.on_worker_death == "restart" and self.restarts_left > 0:
+                    self._restart(worker, command, states)
+                    lost += range(worker.first, worker.last)
+                else:
+                    errors.append(error)
+            waiting.remove(worker)
+        if errors:
+            errors.sort(key=lambda error: type(error) is WorkerError)  # a death explains more than an exception
+            if type(errors[0]) is not WorkerError:
+                self.close()  # without all its environments a vector is of no more use
+            raise errors[0]
+        self._state = "ready"
+        return lost
+
+    def _await_answer(self, worker: _Worker, waiting: list[_Worker], deadline: float) -> None:
+        while worker.last_answer() != self._request:
+            patience = max(0.0, min(POLL, deadline - time.monotonic()))
+            if not worker.answered.acquire(timeout=patience):
+                for other in waiting:
+                    other.check_alive(self._request)
+                if patience < POLL and worker.last_answer() != self._request:
+                    raise worker.timeout(self.step_timeout)
+        if not worker.shared["ok"][worker.number]:
+            self._receive(worker, self._request, deadline + 1.0, self.step_timeout)
+
+    def _receive(self, worker: _Worker, request: int, deadline: float, seconds: float) -> Any:
+        """The worker's message about `request`, where older ones are dropped; a failure is raised here."""
+        while True:
+            ready = connection.wait([worker.pipe, worker.process.sentinel], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise worker.timeout(seconds)
+            try:
+                if worker.pipe not in ready and not worker.pipe.poll():
+                    raise EOFError
+                about, content = worker.pipe.recv()
+            except (EOFError, OSError):
+                worker.process.join(1.0)
+                worker.check_alive(request)
+                raise worker.timeout(seconds) from None
+            if about == request and isinstance(content, _Failure):
+                raise content.as_error(worker.number) from content.original()
+            if about == request:
+                return content
+
+    def _restart(self, worker: _Worker, command: str, states: list[tuple] | None) -> None:
+        """A new process for the environments of a dead one; they begin their next episode, or are put where asked."""
+        self.restarts_left -= 1
+        episodes = self._shared["episode"][worker.first : worker.last].tolist()
+        self._start([worker])
+        again = command == RESET and self._shared["seed"][0] >= 0
+        fresh = [(self._seed, 0 if again else episode + 1, np.zeros(0, int)) for episode in episodes]
+        full: list = [None] * self.num_envs
+        full[worker.first : worker.last] = states[worker.first : worker.last] if states else fresh
+        worker.ask(self._request, RESTORE, full)
+        self._await_answer(worker, [worker], time.monotonic() + self.step_timeout)
+
+
+class _Worker:
+    """The parent's side of one worker process, which owns the environments `first` to `last` - 1."""
+
+    def __init__(self, number: int, first: int, last: int, env_fns: list[EnvFn]):
+        self.number, self.first, self.last = number, first, last
+        self.process: Any = None
+        self.shared: dict[str, np.ndarray] | None = None
+        try:
+            self.payload = cloudpickle.dumps(env_fns[first:last])
+        except Exception as error:
+            raise ConfigError(
+                f"env_fns[{first}:{last}] cannot be sent to another process ({error}): "
+                "make what cannot be pickled (a lock, an open file) inside the function"
+            ) from error
+
+    def __str__(self) -> str:
+        return f"worker {self.number} with environments {self.first} to {self.last - 1}"
+
+    def start(self, context: Any) -> None:
+        self.shared = None
+        self.asked, self.answered = context.Semaphore(0), context.Semaphore(0)
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(
+            target=_work,
+            args=(self.number, self.first, self.payload, theirs, self.asked, self.answered),
+            name=f"ppo_core {self}",
+            daemon=False,  # a daemon may not have children, and an environment may need some
+        )
+        self.process.start()
+        theirs.close()
+
+    def share(self, file: Any, layout: dict, shared: dict[str, np.ndarray]) -> None:
+        handle = file.fileno()
+        if os.name == "nt":
+            import msvcrt
+
+            handle = msvcrt.get_osfhandle(handle)
+        self.pipe.send(layout)
+        reduction.send_handle(self.pipe, handle, self.process.pid)
+        self.shared = shared
+
+    def ask(self, request: int, command: str, states: list[tuple] | None = None) -> None:
+        """Leave a request and wake the worker. The number is written last: it is what makes the request valid."""
+        self.shared["command"][self.number] = COMMANDS.index(command)
+        self.shared["request"][self.number] = request
+        self.asked.release()
+        if states is not None:  # may be larger than a pipe holds: a hung worker must not make us hang too
+            message = (request, states[self.first : self.last])
+            threading.Thread(target=_send, args=(self.pipe, message), daemon=True).start()
+
+    def last_answer(self) -> int:
+        return int(self.shared["answer"][self.number])
+
+    def check_alive(self, request: int) -> None:
+        code = self.process.exitcode
+        if code is None or (self.shared is not None and self.last_answer() == request):
+            return
+        how = f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
+        remedy = "make a new ParallelVectorEnv, or pass on_worker_death='restart'"
+        raise WorkerDied(f"{self} died ({how}), and their episodes with it: {remedy}", self.first, self.number)
+
+    def timeout(self, seconds: float) -> WorkerTimeout:
+        remedy = "an environment hangs, or step_timeout (start_timeout while starting) is too short for it"
+        return WorkerTimeout(f"{self} gave no answer within {seconds:g} s: {remedy}", self.first, self.number)
+
+
+def _end(workers: list[_Worker]) -> None:
+    """End the workers: ask, then SIGTERM, then SIGKILL. Waits for no answer."""
+    started = [worker for worker in workers if worker.process is not None and worker.process.pid is not None]
+    for worker in started:
+        if worker.shared is not None:
+            worker.ask(-1, CLOSE)
+        else:
+            worker.process.terminate()  # it is still starting
+    for push, patience in ((None, 1.0), ("terminate", 0.5), ("kill", 1.0)):
+        deadline = time.monotonic() + patience
+        for process in [worker.process for worker in started if worker.process.is_alive()]:
+            if push:
+                getattr(process, push)()
+        for worker in started:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+    for worker in started:
+        worker.shared = None
+        worker.pipe.close()
+
+
+def _send(pipe: Any, message: Any) -> None:
+    try:
+        pipe.send(message)
+    except (OSError, ValueError):
+        pass  # the worker is gone, which whoever waits for its answer will find
+
+
+# ---- shared memory: one file without a name, which vanishes with the last process that holds it
+
+
+def _layout(observation_space: Any, action_space: Any, num_envs: int, num_workers: int) -> dict[str, tuple]:
+    """Name to (offset in bytes, shape, dtype) of each array, and under "" the size of it all."""
+    obs_shape, obs_dtype = array_spec(observation_space)
+    arrays = {
+        "obs": ((num_envs, *obs_shape), obs_dtype),
+        "last_obs": ((num_envs, *obs_shape), obs_dtype),  # where an episode ended; otherwise old
+        "actions": ((num_envs, *action_space.shape), action_space.dtype),
+        "rewards": ((num_envs,), np.float32),
+        "terminated": ((num_envs,), bool),
+        "truncated": ((num_envs,), bool),
+        "episode": ((num_envs,), np.int64),
+        "seed": ((1,), np.int64),  # -1: go on to the next episode
+        "command": ((num_workers,), np.int64),
+        "request": ((num_workers,), np.int64),
+        "answer": ((num_workers,), np.int64),
+        "ok": ((num_workers,), bool),
+    }
+    layout, offset = {}, 0
+    for name, (shape, dtype) in arrays.items():
+        layout[name] = (offset, shape, np.dtype(dtype).str)
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        offset += -(-size // 64) * 64  # each array begins on a cache line of its own
+    return {**layout, "": (offset, (), "")}
+
+
+def _nameless_file(layout: dict) -> Any:
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # memory rather than a disk, where there is one
+    file = tempfile.TemporaryFile(dir=folder)
+    file.truncate(layout[""][0])
+    return file
+
+
+def _map(descriptor: int, layout: dict) -> dict[str, np.ndarray]:
+    memory = mmap.mmap(descriptor, layout[""][0])
+    return {
+        name: np.frombuffer(memory, dtype, int(np.prod(shape)), offset).reshape(shape)
+        for name, (offset, shape, dtype) in layout.items()
+        if name
+    }
+
+
+# ---- in the worker
+
+
+class _Block:
+    """A worker's environments and their rows of the shared memory; `at` is the one that is being worked on."""
+
+    def __init__(self, slots: list[Slot], first: int, shared: dict[str, np.ndarray]):
+        self.slots, self.first, self.shared, self.at = slots, first, shared, first
+
+    def step(self, states: None) -> None:
+        obs, actions, rewards = self.shared["obs"], self.shared["actions"], self.shared["rewards"]
+        terminated, truncated = self.shared["terminated"], self.shared["truncated"]
+        for i, slot in enumerate(self.slots, self.first):
+            self.at = i
+            action = actions[i].item() if actions.ndim == 1 else actions[i].copy()
+            obs[i], rewards[i], terminated[i], truncated[i], last = slot.step(action)
+            if last is not None:
+                self.shared["last_obs"][i] = last
+                self.shared["episode"][i] = slot.episode
+                check_finite(self.shared["last_obs"][i : i + 1], i)
+        check_finite(obs[self.first : self.at + 1], self.first)
+
+    def reset(self, states: None) -> None:
+        seed = int(self.shared["seed"][0])
+        for self.at, slot in enumerate(self.slots, self.first):
+            self._begun(slot, slot.reset(None if seed < 0 else seed))
+
+    def restore(self, states: list[tuple]) -> None:
+        for self.at, (slot, state) in enumerate(zip(self.slots, states, strict=True), self.first):
+            self._begun(slot, slot.restore(*state))
+
+    def _begun(self, slot: Slot, obs: np.ndarray) -> None:
+        self.shared["obs"][self.at], self.shared["episode"][self.at] = obs, slot.episode
+        check_finite(self.shared["obs"][self.at : self.at + 1], self.at)
+
+
+class _Failure:
+    """An exception on its way to the parent: as text, and pickled where that is possible and short."""
+
+    def __init__(self, index: int, call: str, error: BaseException):
+        self.index, self.call = index, call
+        self.summary = f"{type(error).__name__}: {error}"[:2000]
+        self.traceback = "".join(traceback.format_exception(error))[-20_000:]
+        try:
+            pickled = cloudpickle.dumps(error)
+            pickle.loads(pickled)  # some exceptions can be pickled, but not built again
+            self.pickled = pickled if len(pickled) < 20_000 else b""  # a pipe holds 64 kB while nobody reads
+        except Exception:
+            self.pickled = b""
+
+    def as_error(self, worker: int) -> WorkerError:
+        happened = f"environment {self.index} (in worker {worker}) raised in {self.call}: {self.summary}"
+        return WorkerError(f"{happened}\n\nThe worker's traceback:\n{self.traceback}", self.index, worker)
+
+    def original(self) -> BaseException | None:
+        try:
+            return pickle.loads(self.pickled)
+        except Exception:
+            return None
+
+
+def _work(number: int, first: int, payload: bytes, pipe: Any, asked: Any, answered: Any) -> None:
+    """The whole life of a worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    slots: list[Slot] = []
+    try:
+        try:
+            for env_fn in pickle.loads(payload):
+                slots.append(Slot(env_fn, first + len(slots)))
+        except BaseException as error:
+            pipe.send((0, _Failure(first + len(slots), "env_fn()", error)))
+            return
+        pipe.send((0, [(slot.env.observation_space, slot.env.action_space) for slot in slots]))
+        layout = pipe.recv()
+        handle = reduction.recv_handle(pipe)
+        if os.name == "nt":
+            import msvcrt
+
+            handle = msvcrt.open_osfhandle(handle, os.O_RDWR)
+        shared = _map(handle, layout)
+        os.close(handle)
+        _serve(number, _Block(slots, first, shared), pipe, asked, answered)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass  # the parent is gone, or has closed us
+    finally:
+        for slot in slots:
+            slot.env.close()
+
+
+def _serve(number: int, block: _Block, pipe: Any, asked: Any, answered: Any) -> None:
+    shared, last_request = block.shared, 0
+    calls = {STEP: block.step, RESET: block.reset, RESTORE: block.restore}
+    while True:
+        asked.acquire()
+        request, command = int(shared["request"][number]), COMMANDS[shared["command"][number]]
+        if command == CLOSE:
+            return
+        if request == last_request:
+            continue  # a wake-up left over from an interrupted call
+        last_request, about, states = request, None, None
+        while command == RESTORE and about != request:
+            about, states = pipe.recv()
+        try:
+            calls[command](states)
+            shared["ok"][number] = True
+        except BaseException as error:  # SystemExit and KeyboardInterrupt too: they are the environment's
+            pipe.send((request, _Failure(block.at, command, error)))
+            shared["ok"][number] = False
+        shared["answer"][number] = request
+        answered.release()
+
+
+def _end_with_parent() -> None:
+    """End this process, however busy or hung it is, when the parent is gone."""
+    parent, original = multiprocessing.parent_process(), os.getppid()
+    while not connection.wait([parent.sentinel], timeout=0.5):
+        if os.getppid() != original:  # after a fork, siblings may hold the sentinel open
+            break
+    os._exit(1)
+
+
+@contextmanager
+def _sigint_blocked(context: Any) -> Iterator[None]:
+    """Holds Ctrl-C back while processes are born: the mask is inherited until a worker ignores the signal by itself."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    if context.get_start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        forkserver.ensure_running()  # outside the mask: the server outlives us and must not inherit it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,386 @@
+"""The trainer: collect a rollout, compute advantages, update the policy, and begin again."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ppo_core.buffer import Rollout
+from ppo_core.checkpoint import load_checkpoint, save_checkpoint
+from ppo_core.config import PPOConfig
+from ppo_core.envs import SerialVectorEnv, VectorEnv, make_env
+from ppo_core.errors import CheckpointError, ConfigError, NonFiniteError
+from ppo_core.gae import compute_gae
+from ppo_core.loss import LossTerms, ppo_loss
+from ppo_core.parallel import ParallelVectorEnv
+from ppo_core.policy import ActorCritic, numpy_act
+
+RECENT = 20  # episodes over which episodic_return and episodic_length are averaged
+
+
+class IterationStats(NamedTuple):
+    """What one iteration (one rollout and its update) did; plain numbers.
+
+    "Mean" is the mean over all minibatches of the whole update, each counted once.
+    """
+
+    iteration: int  # from 1
+    global_step: int  # environment steps since the beginning
+    episodic_return: float  # reward units; mean of the last 20 finished episodes, NaN before the first
+    episodic_length: float  # steps; the same window
+    episodes: int  # episodes that ended in this rollout
+    policy_loss: float  # mean
+    value_loss: float  # mean; reward units, squared
+    entropy: float  # mean; nats
+    approx_kl: float  # mean; nats, estimator k3
+    clip_frac: float  # mean share of samples with |ratio - 1| > ε
+    grad_norm: float  # mean; before clipping
+    explained_variance: float  # 1 - Var(returns - values) / Var(returns) of the rollout, before the update; at most 1
+    learning_rate: float  # used in this iteration
+    epochs: int  # passes over the rollout; fewer than update_epochs only where target_kl stopped them
+    steps_per_second: float  # environment steps per second of wall time, collecting and updating together
+
+
+class Evaluation(NamedTuple):
+    """Undiscounted returns [E], in reward units, and lengths [E], in steps, of E whole episodes."""
+
+    returns: np.ndarray
+    lengths: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """Mean return, in reward units."""
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the returns, in reward units."""
+        return float(self.returns.std())
+
+
+class Trainer:
+    """PPO on N environments, one iteration at a time.
+
+    `env` and `policy` replace what `config` would make. An iteration is all or nothing: whatever interrupts it (you, a NaN,
+    a worker that dies), the trainer stays as it was after the last complete one, and `run()` goes on from there.
+    Raises: ConfigError, UnsupportedSpaceError.
+    """
+
+    def __init__(self, config: PPOConfig, env: VectorEnv | None = None, policy: ActorCritic | None = None):
+        self.config = config
+        if config.torch_threads:
+            torch.set_num_threads(config.torch_threads)
+        if env is not None and env.num_envs != config.num_envs:
+            raise ConfigError(f"env has {env.num_envs} environments, but num_envs={config.num_envs}: make the two equal")
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.env = env if env is not None else make_vector_env(config)
+        spaces = self.env.single_observation_space, self.env.single_action_space
+        self.policy = policy if policy is not None else ActorCritic(*spaces, config.hidden_size, self.generator)
+        self.weights = flatten_parameters(self.policy)
+        self.optimizer = torch.optim.Adam([self.weights], lr=config.learning_rate, eps=config.adam_eps, fused=True)
+        self.act = numpy_act(self.policy)
+        self.rollout = Rollout(config.num_steps, config.num_envs, *spaces)
+        self.iteration = self.global_step = 0
+        self.episodes = EpisodeLog(config.num_envs, no_actions=self.rollout.actions[:0, 0].numpy())
+        self.obs = self.env.reset(seed=config.seed)  # [N, *obs]: what the policy sees next
+        self._env_moved_on = False
+
+    # ---- one iteration: collect, then update
+
+    def run(self) -> Iterator[IterationStats]:
+        """Train until `total_timesteps`, yielding IterationStats after every iteration. Stop and go on as you like."""
+        while self.iteration < self.config.num_iterations:
+            before = self._state()
+            try:
+                stats = self._iterate()
+            except BaseException:
+                self._set_state(*before)
+                raise
+            yield stats
+
+    def _iterate(self) -> IterationStats:
+        started = time.perf_counter()
+        if self._env_moved_on:
+            self._restore_env()
+        learning_rate = self.config.learning_rate
+        if self.config.anneal_lr:
+            learning_rate *= 1 - self.iteration / self.config.num_iterations
+        self.optimizer.param_groups[0]["lr"] = learning_rate
+
+        self.collect()
+        finished = self.episodes.record(self.rollout)
+        means, grad_norm, epochs = self.update()
+
+        self.iteration += 1
+        self.global_step += self.config.batch_size
+        return IterationStats(
+            self.iteration, self.global_step, *self.episodes.means(), finished,
+            means.policy_loss, means.value_loss, means.entropy, means.approx_kl, means.clip_frac, grad_norm,
+            explained_variance(self.rollout.values, self.rollout.returns), learning_rate, epochs,
+            self.config.batch_size / (time.perf_counter() - started),
+        )  # fmt: skip
+
+    def collect(self) -> None:
+        """Step every environment T times with the present policy and compute advantages: fills `self.rollout`."""
+        config, rollout = self.config, self.rollout
+        noise = self.policy.noise(config.num_steps, config.num_envs, generator=self.generator).numpy()  # [T, N, A]
+        for t in range(config.num_steps):
+            actions = self.act(self.obs, noise[t])
+            result = self.env.step(within_bounds(actions, self.env.single_action_space))
+            rollout.add(t, self.obs, actions, result)
+            self.obs = result.obs
+
+        # Values and log-probabilities of all T·N steps at once: nothing needs them while the environments move.
+        with torch.no_grad():
+            output = self.policy.evaluate(rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1))
+            rollout.logprobs.copy_(output.logprobs.view_as(rollout.logprobs))
+            rollout.values.copy_(output.values.view_as(rollout.values))
+            rollout.next_values.copy_(self.policy.value(rollout.next_obs.flatten(0, 1)).view_as(rollout.values))
+        gae = compute_gae(
+            rollout.rewards, rollout.values, rollout.next_values, rollout.terminated, rollout.truncated, config.gamma, config.gae_lambda
+        )
+        rollout.advantages.copy_(gae.advantages)
+        rollout.returns.copy_(gae.returns)
+        for name in ("obs", "rewards", "logprobs", "values", "advantages"):
+            self._check_finite(name, getattr(rollout, name))
+
+    def update(self) -> tuple[LossTerms, float, int]:
+        """Improve the policy on `self.rollout`. Returns means over all minibatches: (LossTerms, gradient norm), and the epochs done."""
+        config, terms, grad_norms = self.config, [], []
+        for epoch in range(1, config.update_epochs + 1):
+            for minibatch in self.rollout.minibatches(config.num_minibatches, self.generator):
+                losses = ppo_loss(self.policy, minibatch, config)
+                self.weights.grad.zero_()
+                losses.loss.backward()
+                terms.append(losses._replace(loss=losses.loss.detach()))
+                grad_norms.append(clip_gradient(self.weights.grad, config.max_grad_norm))
+                self._check_finite(f"gradient norm in epoch {epoch}", grad_norms[-1])
+                self.optimizer.step()
+            if config.target_kl is not None and mean(t.approx_kl for t in terms[-config.num_minibatches :]) > config.target_kl:
+                break
+        return LossTerms(*map(mean, zip(*terms, strict=True))), mean(grad_norms), epoch
+
+    def _check_finite(self, name: str, tensor: Tensor) -> None:
+        if not torch.isfinite(tensor).all():
+            where = f" at step {(at := (~torch.isfinite(tensor)).nonzero()[0].tolist())[0]} of environment {at[1]}" if tensor.ndim > 1 else ""
+            raise NonFiniteError(
+                f"{name} holds a NaN or an infinity{where}, in update {self.iteration + 1}; the weights are those of update {self.iteration}"
+            )
+
+    # ---- looking at what was learned
+
+    def evaluate(self, num_episodes: int = 20, seed: int = 1000, deterministic: bool = True) -> Evaluation:
+        """Play whole episodes in fresh environments, without learning; training goes on afterwards as if nothing had happened.
+
+        `deterministic` takes the most probable action, otherwise a sample. Episode i always starts from the same seeded state.
+        Returns: Evaluation(returns [E], lengths [E]). Raises: ConfigError if there is no way to make fresh environments.
+        """
+        if num_episodes < 1:
+            raise ConfigError(f"num_episodes={num_episodes} must be at least 1")
+        env_fn = getattr(self.env, "env_fns", [partial(make_env, self.config.env_id)])[0]
+        generator = torch.Generator().manual_seed(seed)
+        returns, lengths = np.zeros(num_episodes), np.zeros(num_episodes, np.int64)
+        playing = np.ones(num_episodes, bool)
+        with SerialVectorEnv([env_fn] * num_episodes) as env:
+            obs = env.reset(seed=seed)
+            while playing.any():
+                noise = None if deterministic else self.policy.noise(num_episodes, generator=generator).numpy()
+                result = env.step(within_bounds(self.act(obs, noise), env.single_action_space))
+                returns += result.rewards * playing
+                lengths += playing
+                playing &= ~(result.terminated | result.truncated)
+                obs = result.obs
+        return Evaluation(returns, lengths)
+
+    def film(self, seed: int = 1000, deterministic: bool = True) -> tuple[list[np.ndarray], float]:
+        """Play one episode with pictures. Returns ([height, width, 3] uint8 frames, undiscounted return). Needs no display."""
+        env = make_env(self.config.env_id, render_mode="rgb_array")
+        generator = torch.Generator().manual_seed(seed)
+        try:
+            obs, done, total = env.reset(seed=seed)[0], False, 0.0
+            frames = [env.render()]
+            while not done:
+                noise = None if deterministic else self.policy.noise(1, generator=generator).numpy()
+                obs, reward, terminated, truncated, _ = env.step(within_bounds(self.act(obs[None], noise), env.action_space)[0])
+                total, done = total + float(reward), terminated or truncated
+                frames.append(env.render())
+        finally:
+            env.close()
+        return frames, total
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.env.close()
+
+    def __enter__(self) -> Trainer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # ---- stopping and going on
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write a checkpoint of the last complete iteration: weights, optimiser, random numbers, episodes under way."""
+        save_checkpoint(path, *self._state())
+
+    @classmethod
+    def resume(
+        cls, path: str | os.PathLike, env: VectorEnv | None = None, policy: ActorCritic | None = None, **changes: Any
+    ) -> Trainer:
+        """A trainer that goes on exactly where `save` left off; `changes` replace settings, such as total_timesteps.
+
+        Environments are put back by replaying their episodes under way. One that cannot be (no `restore`, or not
+        deterministic under its seed) starts a new episode: then weights and optimiser are the same, later numbers are not.
+        Raises: CheckpointError, ConfigError.
+        """
+        tensors, facts = load_checkpoint(path)
+        fixed = sorted({"env_id", "num_envs", "hidden_size"} & changes.keys())
+        if fixed:
+            raise ConfigError(f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: its weights and episodes depend on it")
+        trainer = cls(PPOConfig.from_dict({**facts["config"], **changes}), env, policy)
+        if tensors["weights"].shape != trainer.weights.shape:
+            raise CheckpointError(f"{path} holds {tensors['weights'].numel()} weights, but this policy has {trainer.weights.numel()}: pass the policy it was made with")
+        trainer._set_state(tensors, facts)
+        return trainer
+
+    def _state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that the next iteration depends on, after the last complete one: (tensors, plain values)."""
+        adam = self.optimizer.state.get(self.weights, {})
+        tensors = {"weights": self.weights.detach().clone(), "generator": self.generator.get_state()}
+        tensors |= {f"adam.{name}": value.clone() for name, value in adam.items()}
+        tensors |= {f"buffer.{name}": value.clone() for name, value in self.policy.named_buffers()}
+        tensors |= {f"episodes.{name}": value for name, value in self.episodes.state().items()}
+        return tensors, {"config": self.config.to_dict(), "iteration": self.iteration, "global_step": self.global_step}
+
+    def _set_state(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+        with torch.no_grad():
+            self.weights.copy_(tensors["weights"])
+            for name, value in self.policy.named_buffers():
+                value.copy_(tensors[f"buffer.{name}"])
+        self.generator.set_state(tensors["generator"])
+        self.optimizer.state.clear()
+        if "adam.step" in tensors:
+            self.optimizer.state[self.weights] = {name: tensors[f"adam.{name}"].clone() for name in ("step", "exp_avg", "exp_avg_sq")}
+        self.episodes.set_state({name.removeprefix("episodes."): value for name, value in tensors.items() if name.startswith("episodes.")})
+        self.iteration, self.global_step = facts["iteration"], facts["global_step"]
+        self._env_moved_on = True
+
+    def _restore_env(self) -> None:
+        """Put the environments back to the end of the last complete iteration, or reset them where that cannot be done."""
+        if hasattr(self.env, "restore"):
+            actions = [within_bounds(a, self.env.single_action_space) for a in self.episodes.actions]
+            self.obs = self.env.restore(self.config.seed, self.episodes.count.tolist(), actions)
+        else:
+            self.obs = self.env.reset()
+            self.episodes.forget_running()
+        self._env_moved_on = False
+
+
+class EpisodeLog:
+    """Returns and lengths of finished episodes, and what it takes to replay those under way."""
+
+    def __init__(self, num_envs: int, no_actions: np.ndarray):
+        self.no_actions = no_actions  # [0] or [0, A]
+        self.count = np.zeros(num_envs, np.int64)  # [N]: episodes finished; also the number of the one under way
+        self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)  # (return, length) of the last finished ones
+        self.forget_running()
+
+    def forget_running(self) -> None:
+        """Begin to count the episodes under way from here."""
+        self.returns = np.zeros(len(self.count))  # [N]: so far
+        self.lengths = np.zeros(len(self.count), np.int64)  # [N]: so far
+        self.actions: list[np.ndarray] = [self.no_actions] * len(self.count)  # each [steps since its reset, ...]
+
+    def record(self, rollout: Rollout) -> int:
+        """Take in a rollout. Returns the number of episodes that ended in it."""
+        rewards, actions = rollout.rewards.numpy().astype(np.float64), rollout.actions.numpy()
+        ends = np.argwhere((rollout.terminated | rollout.truncated).numpy())  # rows (t, i), in order of time
+        start = np.zeros_like(self.count)
+        for t, i in ends:
+            self.recent.append((self.returns[i] + rewards[start[i] : t + 1, i].sum(), int(self.lengths[i] + t + 1 - start[i])))
+            start[i], self.returns[i], self.lengths[i], self.actions[i] = t + 1, 0.0, 0, self.no_actions
+            self.count[i] += 1
+        for i, since in enumerate(start):
+            self.returns[i] += rewards[since:, i].sum()
+            self.lengths[i] += len(rewards) - since
+            self.actions[i] = np.concatenate([self.actions[i], actions[since:, i]])
+        return len(ends)
+
+    def means(self) -> tuple[float, float]:
+        """Mean return and mean length of the recent episodes; NaN before the first."""
+        return tuple(np.mean(self.recent, axis=0).tolist()) if self.recent else (float("nan"), float("nan"))
+
+    def state(self) -> dict[str, Tensor]:
+        """The log as tensors."""
+        played = np.concatenate(self.actions)
+        arrays = {"count": self.count, "returns": self.returns, "lengths": self.lengths, "recent": np.array(self.recent, float).reshape(-1, 2), "played": played}
+        return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+
+    def set_state(self, state: dict[str, Tensor]) -> None:
+        """The log as it was when `state()` was called."""
+        arrays = {name: tensor.numpy().copy() for name, tensor in state.items()}
+        self.count, self.returns, self.lengths = arrays["count"], arrays["returns"], arrays["lengths"]
+        self.recent = deque(((r, int(n)) for r, n in arrays["recent"]), maxlen=RECENT)
+        self.actions = np.split(arrays["played"], self.lengths.cumsum()[:-1])
+
+
+# ---- small pieces
+
+
+def make_vector_env(config: PPOConfig) -> VectorEnv:
+    """The environments that `config` asks for: worker processes if num_workers > 0, else in this process."""
+    env_fns = [partial(make_env, config.env_id)] * config.num_envs
+    return ParallelVectorEnv(env_fns, num_workers=config.num_workers) if config.num_workers else SerialVectorEnv(env_fns)
+
+
+def within_bounds(actions: np.ndarray, space: gym.Space) -> np.ndarray:
+    """Actions as the environment may get them: Box actions clipped to its bounds, Discrete ones as they are, [N] or [N, A].
+
+    The rollout keeps the actions as sampled: their log-probability is that of what was sampled, not of what was clipped.
+    """
+    return np.clip(actions, space.low, space.high) if isinstance(space, gym.spaces.Box) else actions
+
+
+def flatten_parameters(policy: nn.Module) -> nn.Parameter:
+    """Lay all weights in one tensor [P] and all gradients in another; the policy's own parameters become views of them.
+
+    One tensor means one Adam step, one norm and one copy, where there were a dozen of each.
+    """
+    parameters = list(policy.parameters())
+    flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    start = 0
+    for p in parameters:
+        end = start + p.numel()
+        p.data, p.grad = flat.data[start:end].view_as(p), flat.grad[start:end].view_as(p)
+        start = end
+    return flat
+
+
+def clip_gradient(grad: Tensor, max_norm: float) -> Tensor:
+    """Scale `grad` [P] in place so that its norm is at most `max_norm` (0: leave it). Returns the norm before, a scalar."""
+    norm = grad.norm()
+    if max_norm:
+        grad.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
+    return norm
+
+
+def explained_variance(values: Tensor, returns: Tensor) -> float:
+    """1 - Var(returns - values) / Var(returns): 1 is a perfect critic, 0 no better than a constant; NaN if returns are constant."""
+    variance = returns.var(correction=0)
+    return float("nan") if variance == 0 else float(1 - (returns - values).var(correction=0) / variance)
+
+
+def mean(tensors: Any) -> float:
+    """The mean of scalar tensors, as a float."""
+    return float(torch.stack(list(tensors)).mean())
