@@ -166,7 +166,11 @@ html_favicon = next(
     (f"_static/{name}" for name in _if_there("favicon.svg", "favicon.png", "favicon.ico")), None
 )
 html_logo = next((f"_static/{name}" for name in _if_there("logo.svg", "logo.png")), None)
-html_context = {"default_mode": "auto"}  # without it every first visit logs a console error
+html_context = {
+    "default_mode": "auto",  # without it every first visit logs a console error
+    "published": html_baseurl,
+    "issues": f"{REPOSITORY}/issues",
+}
 html_additional_pages = {"404": "404.html"}
 html_theme_options = {
     "repository_url": REPOSITORY,
