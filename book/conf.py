@@ -16,11 +16,13 @@ from urllib.parse import urlencode, urlsplit
 
 from docutils import nodes
 from sphinx.environment.collectors.toctree import TocTreeCollector
+from sphinx.util.nodes import make_refnode
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
+from api_docstrings import process as process_docstring  # noqa: E402
 from execute_notebooks import CELL_TIMEOUT, cache_path  # noqa: E402
 
 # --- who, and from where: pyproject.toml is the one place that names the repository and the branch
@@ -41,7 +43,6 @@ extensions = [
     "myst_nb",
     "sphinx_external_toc",
     "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_design",
     "sphinx_exercise",
@@ -242,6 +243,20 @@ def complete_launch_buttons(app, pagename, templatename, context, doctree):
             button["text"] += f" · {BRANCH}"
 
 
+def find_by_short_name(app, env, node, contnode):
+    """ppo_core.Rollout and ppo_core.buffer.Rollout are one object; a link may use either name."""
+    target = node.get("reftarget", "")
+    if node.get("refdomain") != "py" or not target.startswith("ppo_core."):
+        return None
+    objects = env.domains["py"].objects
+    short = target.rsplit(".", 1)[1]
+    names = [name for name in objects if name.startswith("ppo_core.") and name.rsplit(".", 1)[1] == short]
+    if len(names) != 1:
+        return None
+    entry = objects[names[0]]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, contnode, names[0])
+
+
 def chapter_number(docname: str) -> tuple[int, ...]:
     """(5,) for notebooks/05_gae; () for a page that is no chapter."""
     found = re.match(r"notebooks/(\d+)_", docname)
@@ -266,7 +281,9 @@ def setup(app):
     if not hasattr(TocTreeCollector.assign_figure_numbers, "by_chapter"):
         TocTreeCollector.assign_figure_numbers = number_by_chapter(TocTreeCollector.assign_figure_numbers)
         TocTreeCollector.assign_figure_numbers.by_chapter = True
+    app.connect("autodoc-process-docstring", process_docstring)
     app.connect("doctree-read", name_exercise_prompts)
+    app.connect("missing-reference", find_by_short_name)
     app.connect("html-page-context", complete_launch_buttons, priority=900)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
