@@ -119,18 +119,19 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
-def kernel_environment(root: Path) -> dict[str, str]:
-    """One thread per kernel, the environment's own kernel, and nobody's private IPython start-up files."""
+def kernel_environment(root: Path = ROOT) -> dict[str, str]:
+    """One BLAS thread for each kernel, the environment's own kernels, nobody's private start-up files, UTF-8."""
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+    private = ("MPLBACKEND", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
     ipython = root / "book" / "_build" / "ipython"
     ipython.mkdir(parents=True, exist_ok=True)
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in private},
         **dict.fromkeys(threads, "1"),
         "JUPYTER_PREFER_ENV_PATH": "1",
         "IPYTHONDIR": str(ipython),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONUTF8": "1",
     }
 
 

@@ -1,0 +1,406 @@
+"""Everything this repository does, in one command; needs nothing but Python 3.11 or newer.
+
+    python make.py book     set up, execute every chapter, render the book to book/_build/html
+    python make.py test     set up, build the book, then check everything
+    python make.py lab      open the chapters in JupyterLab
+    python make.py train    train PPO on CartPole-v1; what follows is passed on (train --seed 2)
+    python make.py lock     write requirements.lock anew, from a clean environment
+    python make.py clean    remove what was built; with --all also .venv and tests/browser/node_modules
+    python make.py help     print this
+
+`make TARGET` does the same where there is a make. The first command makes `.venv` and installs the exact versions
+of requirements.lock, once; later commands start at once. Variables: PPO_VENV (where the environment is), PPO_JOBS
+(chapters and test processes at once, 2), PPO_ALLOW_CUDA=1 (accept a torch that brings its CUDA libraries).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("PPO_VENV") or ROOT / ".venv").absolute()
+BUILD = ROOT / "book" / "_build"
+HTML = BUILD / "html"
+LOCK = ROOT / "requirements.lock"
+BROWSER = ROOT / "tests" / "browser"
+JOBS = os.environ.get("PPO_JOBS") or "2"
+EXTRAS = "lab,book,test"
+LOCK_EXTRAS = "lab,book,test,bench,mujoco"
+TORCH = "2.13.0"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+OLDEST = (3, 11)
+
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+from execute_notebooks import kernel_environment  # noqa: E402
+
+
+class Stop(Exception):
+    """Ends the command with one message and exit code 1."""
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)
+
+
+def python_of(venv: Path) -> Path:
+    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def run(*command: object, env: dict[str, str] | None = None) -> int:
+    """Run a command in the foreground and return its exit code; Ctrl-C is the child's to answer."""
+    child = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=env or kernel_environment())
+    interrupts = 0
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            interrupts += 1
+            if interrupts == 3:
+                child.terminate()
+
+
+def must(what: str, *command: object, env: dict[str, str] | None = None) -> None:
+    code = run(*command, env=env)
+    if code:
+        raise Stop(f"{what} failed (exit code {code})")
+
+
+# --- the environment
+
+
+def find_python() -> str:
+    """The running Python if it is new enough, else a newer one on the PATH."""
+    if sys.version_info[:2] >= OLDEST:
+        return sys.executable
+    for minor in range(14, OLDEST[1] - 1, -1):
+        found = shutil.which(f"python3.{minor}")
+        if found:
+            return found
+    raise Stop(
+        f"This book needs Python {OLDEST[0]}.{OLDEST[1]} or newer; this is {platform.python_version()} ({sys.executable}). "
+        "Install one from https://www.python.org/downloads/ and call it by name, for example: python3.12 make.py book"
+    )
+
+
+def pip(venv: Path, *arguments: str, what: str) -> None:
+    """Run pip, show where it is on one line, and say at the end how much it downloaded."""
+    command = [
+        str(python_of(venv)),
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--progress-bar",
+        "off",
+    ]
+    start, megabytes, lines, shown = time.monotonic(), 0.0, [], 0.0
+    child = subprocess.Popen(
+        [*command, *arguments],
+        cwd=ROOT,
+        env=kernel_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    terminal = sys.stdout.isatty()
+    try:
+        for line in child.stdout:
+            line = line.strip()
+            lines.append(line)
+            size = re.match(r"Downloading .*\(([\d.]+) ([kMG]B)\)$", line)
+            if size:
+                megabytes += float(size[1]) * {"kB": 1e-3, "MB": 1.0, "GB": 1e3}[size[2]]
+            step = re.match(
+                r"(Collecting|Downloading|Building|Installing|Processing|Preparing)\b\s*(\S*)", line
+            )
+            now = time.monotonic() - start
+            if step and (terminal or now - shown > 20):
+                shown = now
+                text = f"  {now:4.0f} s  {megabytes:5.0f} MB  {step[1].lower()} {step[2].rsplit('/', 1)[-1]}"[
+                    :78
+                ]
+                print(f"\r{text:<78}" if terminal else text, end="" if terminal else "\n", flush=True)
+        code = child.wait()
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+        raise
+    if terminal:
+        print("\r" + " " * 78 + "\r", end="")
+    if code:
+        say("\n".join(line for line in lines[-25:] if "is ignored: it is neither" not in line))
+        raise Stop(f"pip could not install {what}; its last lines stand above. Is the network up?")
+    say(f"  {what}: {time.monotonic() - start:.0f} s, {megabytes:.0f} MB downloaded")
+
+
+def installed(venv: Path, package: str) -> str:
+    code = f"import importlib.metadata as m; print(m.version({package!r}))"
+    done = subprocess.run([str(python_of(venv)), "-c", code], capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def reachable(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=6) as answer:
+            return answer.status == 200
+    except (OSError, ValueError):
+        return False
+
+
+def install_torch(venv: Path, constraints: list[str]) -> None:
+    """Install the CPU build of torch.
+
+    On Linux the torch of PyPI brings its CUDA libraries, 2.6 GB instead of 0.2. A version with the suffix +cpu can
+    only be the CPU build: first from PyTorch's own index, else from wherever this machine's pip looks besides PyPI.
+    """
+    if installed(venv, "torch").split("+")[0] == TORCH:
+        return
+    if platform.system() != "Linux" or os.environ.get("PPO_ALLOW_CUDA") == "1":
+        pip(venv, f"torch=={TORCH}", *constraints, what=f"torch {TORCH}")
+        return
+    index = ["--extra-index-url", CPU_INDEX] if reachable(f"{CPU_INDEX}/torch/") else []
+    try:
+        pip(venv, "--no-deps", *index, f"torch=={TORCH}+cpu", what=f"torch {TORCH} (CPU build)")
+    except Stop as fault:
+        if index:
+            raise
+        raise Stop(
+            f"The index of CPU builds, {CPU_INDEX}, does not answer. The torch of PyPI would download 2.6 GB, most of it "
+            "CUDA libraries. To accept that: PPO_ALLOW_CUDA=1 make book"
+        ) from fault
+
+
+def make_venv(venv: Path) -> None:
+    probe = "import sys; sys.exit(sys.version_info[:2] < (3, 11))"
+    if python_of(venv).exists() and subprocess.run([str(python_of(venv)), "-c", probe]).returncode == 0:
+        return
+    done = subprocess.run([find_python(), "-m", "venv", "--clear", str(venv)], capture_output=True, text=True)
+    if done.returncode:
+        raise Stop(
+            f"Python's venv module could not make {venv}:\n{(done.stdout + done.stderr).strip()}\n"
+            "On Debian and Ubuntu it is a package of its own: sudo apt install python3-venv"
+        )
+
+
+def ensure_environment() -> Path:
+    """Make .venv and install what is locked, once for each state of the lock and of pyproject.toml; return its Python."""
+    find_python()
+    wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode())
+    stamp = VENV / "ppo-book-installed.txt"
+    if python_of(VENV).exists() and stamp.exists() and stamp.read_text().strip() == wanted.hexdigest():
+        return python_of(VENV)
+    start = time.monotonic()
+    say(f"Setting up {VENV} (once; about 0.5 GB to download, 1.7 GB on disk, a few minutes)")
+    make_venv(VENV)
+    stamp.unlink(missing_ok=True)
+    constraints = ["-c", str(LOCK)]
+    install_torch(VENV, constraints)
+    pip(VENV, *constraints, "-e", f".[{EXTRAS}]", what="the other packages")
+    stamp.write_text(wanted.hexdigest() + "\n")
+    say(f"  ready after {time.monotonic() - start:.0f} s")
+    return python_of(VENV)
+
+
+# --- the targets
+
+
+def toc_pages() -> list[str]:
+    toc = (ROOT / "book" / "_toc.yml").read_text(encoding="utf-8")
+    return re.findall(r"^\s*(?:-\s*file|root):\s*(\S+)", toc, re.M)
+
+
+def book() -> None:
+    """Execute what changed, render, and check that every page of the table of contents came out."""
+    python = ensure_environment()
+    start = time.monotonic()
+    say("Executing the chapters")
+    must("executing the chapters", python, "tools/execute_notebooks.py", "--jobs", JOBS)
+    say(f"Rendering {len(toc_pages())} pages")
+    options = ["-q", "-b", "html", "-W", "--keep-going", "-c", "book", "-d", BUILD / "doctrees"]
+    must("rendering the book", python, "-m", "sphinx", *options, ".", HTML)
+    pages = [HTML / f"{page}.html" for page in toc_pages()]
+    missing = [str(page) for page in [*pages, HTML / "404.html"] if not page.exists()]
+    if missing:
+        raise Stop("these pages did not come out: " + ", ".join(missing))
+    for folder in ("notebooks", "book"):  # a page that left the book must not stay readable
+        for page in (HTML / folder).glob("*.html"):
+            if page not in pages:
+                page.unlink()
+    say(f"The book is ready ({time.monotonic() - start:.0f} s). Open {(HTML / 'index.html').as_uri()}")
+
+
+def browser_packages(faults: list[str]) -> None:
+    """npm ci for the browser tests. Without Node they are skipped, except in CI."""
+    lock = BROWSER / "package-lock.json"
+    npm = shutil.which("npm")
+    if not lock.exists():
+        return
+    if not npm:
+        text = "no Node.js: the browser tests cannot run (install Node 20 or newer)"
+        (faults.append if os.environ.get("CI") == "true" else say)(f"  {text}")
+        return
+    stamp = BROWSER / "node_modules" / ".installed"
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    done = subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        cwd=BROWSER,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        faults.append(f"npm ci in tests/browser failed:\n{done.stdout}{done.stderr}")
+    else:
+        stamp.write_text(wanted)
+
+
+def count(report: Path) -> str:
+    """The test counts of a JUnit report, notebook cells apart from tests."""
+    totals: dict[str, dict[str, int]] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        where = f"{case.get('file', '')} {case.get('classname', '')} {case.get('name', '')}"
+        kind = "notebook cells" if ".ipynb" in where else "tests"
+        outcome = {"failure": "failed", "error": "failed", "skipped": "skipped"}
+        result = next((outcome[child.tag] for child in case if child.tag in outcome), "passed")
+        counts = totals.setdefault(kind, {"passed": 0, "failed": 0, "skipped": 0})
+        counts[result] += 1
+    return "\n".join(
+        f"  {kind}: " + ", ".join(f"{n} {r}" for r, n in c.items()) for kind, c in totals.items()
+    )
+
+
+def test() -> None:
+    """Lint, snippets, clean notebooks, the built book, then every test and every notebook; print the counts."""
+    python = ensure_environment()
+    begin = time.monotonic()
+    steps: list[tuple[str, bool, float]] = []
+
+    def step(name: str, *command: object) -> None:
+        start = time.monotonic()
+        say(f"\n== {name}")
+        code = run(python, *command)
+        steps.append((name, code == 0, time.monotonic() - start))
+
+    faults: list[str] = []
+    node = threading.Thread(target=browser_packages, args=(faults,))
+    node.start()
+    step("lint", "-m", "ruff", "check", ".")
+    step("format", "-m", "ruff", "format", "--check", ".")
+    step("imports in snippets", "tools/check_snippets.py")
+    step("notebooks are clean", "tools/notebooks.py", "check")
+    step("the book", "make.py", "book")
+    node.join()
+    report = BUILD / "tests.xml"
+    report.unlink(missing_ok=True)
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=300"]
+    step(
+        "tests and notebooks",
+        *("-m", "pytest", "-n", JOBS, "--dist", "loadfile", *nbval),
+        *(f"--junitxml={report}", "tests", "notebooks"),
+    )
+    say()
+    for name, good, seconds in steps:
+        say(f"  {'ok    ' if good else 'FAILED'} {name:<24} {seconds:6.0f} s")
+    if report.exists():
+        say(count(report))
+    say(f"  all together {time.monotonic() - begin:.0f} s")
+    faults += [f"{name} failed" for name, good, _ in steps if not good]
+    if faults:
+        raise Stop("; ".join(faults))
+
+
+def own_environment() -> dict[str, str]:
+    """The reader's own environment variables; kernels still come from .venv."""
+    return {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1", "PYTHONUTF8": "1"}
+
+
+def lab(*arguments: str) -> None:
+    python = ensure_environment()
+    first = next(page for page in toc_pages() if page.startswith("notebooks/"))
+    options = [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{first}.ipynb"]
+    must("JupyterLab", python, "-m", "jupyterlab", *options, *arguments, env=own_environment())
+
+
+def train(*arguments: str) -> None:
+    code = run(ensure_environment(), "-m", "ppo_core", "train", *arguments, env=own_environment())
+    if code:
+        raise SystemExit(code)
+
+
+def lock() -> None:
+    """Install the ranges of pyproject.toml into a clean environment and write down what came."""
+    with tempfile.TemporaryDirectory() as folder:
+        venv = Path(folder) / "venv"
+        make_venv(venv)
+        install_torch(venv, [])
+        pip(venv, f"torch=={TORCH}", "-e", f".[{LOCK_EXTRAS}]", what="the ranges of pyproject.toml")
+        freeze = [str(python_of(venv)), "-m", "pip", "freeze", "--exclude-editable"]
+        frozen = subprocess.run(freeze, capture_output=True, text=True, check=True).stdout
+    pins = sorted({re.sub(r"\+\S+", "", line) for line in frozen.split("\n") if "==" in line}, key=str.lower)
+    version = f"Python {sys.version_info[0]}.{sys.version_info[1]}, {platform.system()} {platform.machine()}"
+    header = (
+        "# Exact versions of everything the book, its tests and its benchmarks install. Made by `make lock` (python make.py lock):\n"
+        f"# a clean environment, the ranges of pyproject.toml with the extras {LOCK_EXTRAS}, torch first, pip freeze, without\n"
+        f"# local suffixes such as +cpu. Resolved with {version}. Use it as constraints: pip install -c requirements.lock ...\n"
+    )
+    LOCK.write_text(header + "\n".join(pins) + "\n", encoding="utf-8", newline="\n")
+    say(
+        f"wrote {LOCK.name}: {len(pins)} versions. environment.yml repeats six of them; tests/test_environment.py compares."
+    )
+
+
+def clean(*arguments: str) -> None:
+    targets = [
+        BUILD,
+        *(ROOT / name for name in (".pytest_cache", ".ruff_cache", ".hypothesis", "build", "dist")),
+    ]
+    if "--all" in arguments:
+        targets += [VENV, BROWSER / "node_modules"]
+    for target in targets:
+        if target.exists():
+            shutil.rmtree(target)
+            say(f"removed {target}")
+
+
+def main(arguments: list[str]) -> int:
+    targets = {f.__name__: f for f in (book, test, lab, train, lock, clean)}
+    name, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
+    if name in ("help", "-h", "--help"):
+        say(__doc__.strip())
+        return 0
+    if name not in targets:
+        say(f"no target {name!r}; there are: {', '.join(targets)}, help")
+        return 2
+    if rest and name not in ("lab", "train", "clean"):
+        say(f"{name} takes no arguments, got: {' '.join(rest)}")
+        return 2
+    try:
+        targets[name](*rest)
+    except Stop as fault:
+        print(f"\n{fault}", file=sys.stderr, flush=True)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr, flush=True)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
