@@ -1,7 +1,7 @@
 """ppo_core: Proximal Policy Optimization, one idea a module.
 
-Read it in this order: config, envs, policy, gae, buffer, loss, trainer; then parallel and checkpoint.
-Names are loaded when they are first used, so that a worker process which only steps environments never imports torch.
+Read it in this order: config, envs, policy, gae, buffer, loss, trainer; then parallel, checkpoint and the rest.
+Names load when they are first used, so that a worker that only steps environments never imports torch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HOME = {
     "VectorEnv": "envs",
     "make_env": "envs",
     "SerialVectorEnv": "envs",
-    "GymnasiumVectorEnv": "envs",
+    "GymnasiumVectorEnv": "adapters",
     "TabularEnv": "probes",
     "ParallelVectorEnv": "parallel",
     "ActorCritic": "policy",

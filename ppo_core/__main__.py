@@ -37,35 +37,83 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; one option for every field of PPOConfig, with its help, unit and default."""
-    top = argparse.ArgumentParser(prog="python -m ppo_core", description="Train, evaluate and watch PPO agents.")
+    top = argparse.ArgumentParser(
+        prog="python -m ppo_core", description="Train, evaluate and watch PPO agents."
+    )
     top.add_argument("--version", action="version", version=f"ppo_core {__version__}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    train = commands.add_parser("train", help="train an agent, with live progress and a checkpoint", description=_train.__doc__)
+    train = commands.add_parser(
+        "train", help="train an agent, with live progress and a checkpoint", description=_train.__doc__
+    )
     train.set_defaults(command=_train)
-    train.add_argument("--checkpoint", type=Path, metavar="FILE", help="where to write it (default: runs/ENV_ID-SEED.safetensors)")
-    train.add_argument("--resume", type=Path, metavar="FILE", help="go on from this checkpoint; settings given beside it replace its own")
-    train.add_argument("--save-every", type=int, default=10, metavar="N", help="iterations between two checkpoints (default: 10)")
-    settings = train.add_argument_group("settings (defaults for CartPole-v1; other environments may have a preset)")
+    train.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="where to write it (default: runs/ENV_ID-SEED.safetensors)",
+    )
+    train.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="go on from this checkpoint; settings given beside it replace its own",
+    )
+    train.add_argument(
+        "--save-every",
+        type=int,
+        default=10,
+        metavar="N",
+        help="iterations between two checkpoints (default: 10)",
+    )
+    settings = train.add_argument_group(
+        "settings (defaults for CartPole-v1; other environments may have a preset)"
+    )
     for f in fields(PPOConfig):
-        flag, unit = "--" + f.name.replace("_", "-"), f", in {f.metadata['unit']}" if f.metadata["unit"] else ""
-        text = f"{f.metadata['help']}{unit} (default: {'none' if f.default is None else f.default})".replace("%", "%%")
-        kind = {"bool": _boolean, "int": _integer, "float": float, "float | None": _float_or_none, "str": str}[f.type]
+        flag, unit = (
+            "--" + f.name.replace("_", "-"),
+            f", in {f.metadata['unit']}" if f.metadata["unit"] else "",
+        )
+        text = f"{f.metadata['help']}{unit} (default: {'none' if f.default is None else f.default})".replace(
+            "%", "%%"
+        )
+        kind = {
+            "bool": _boolean,
+            "int": _integer,
+            "float": float,
+            "float | None": _float_or_none,
+            "str": str,
+        }[f.type]
         settings.add_argument(flag, type=kind, default=None, metavar=f.type.split(" ")[0].upper(), help=text)
 
-    evaluate = commands.add_parser("evaluate", help="play whole episodes with a trained agent", description=_evaluate.__doc__)
+    evaluate = commands.add_parser(
+        "evaluate", help="play whole episodes with a trained agent", description=_evaluate.__doc__
+    )
     evaluate.set_defaults(command=_evaluate)
     evaluate.add_argument("--episodes", type=int, default=20, help="number of episodes (default: 20)")
-    watch = commands.add_parser("watch", help="film one episode of a trained agent, without a display", description=_watch.__doc__)
+    watch = commands.add_parser(
+        "watch", help="film one episode of a trained agent, without a display", description=_watch.__doc__
+    )
     watch.set_defaults(command=_watch)
-    watch.add_argument("--output", type=Path, metavar="FILE", help="film to write, .gif or .mp4 (default: the checkpoint's name with .gif)")
+    watch.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="film to write, .gif or .mp4 (default: the checkpoint's name with .gif)",
+    )
     watch.add_argument("--fps", type=int, default=50, help="pictures per second (default: 50)")
     for command in (evaluate, watch):
         command.add_argument("checkpoint", type=Path, help="a checkpoint that train wrote")
         command.add_argument("--seed", type=int, default=1000, help="seed of the episodes (default: 1000)")
-        command.add_argument("--stochastic", action="store_true", help="sample actions (default: take the most probable one)")
+        command.add_argument(
+            "--stochastic", action="store_true", help="sample actions (default: take the most probable one)"
+        )
 
-    doctor = commands.add_parser("doctor", help="check that this computer is ready for the book", description="Check Python, packages, processes and speed, and say what to mend.")
+    doctor = commands.add_parser(
+        "doctor",
+        help="check that this computer is ready for the book",
+        description="Check Python, packages, processes and speed, and say what to mend.",
+    )
     doctor.set_defaults(command=_doctor)
     doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     return top
@@ -75,7 +123,9 @@ def _train(options: argparse.Namespace) -> int:
     """Train an agent. Ctrl-C stops after writing a checkpoint, and --resume goes on from it with the same numbers."""
     from ppo_core.trainer import Trainer
 
-    given = {f.name: getattr(options, f.name) for f in fields(PPOConfig) if getattr(options, f.name) is not None}
+    given = {
+        f.name: getattr(options, f.name) for f in fields(PPOConfig) if getattr(options, f.name) is not None
+    }
     if options.save_every < 1:
         raise ConfigError(f"--save-every={options.save_every} must be at least 1")
     if options.resume:
@@ -83,12 +133,20 @@ def _train(options: argparse.Namespace) -> int:
     else:
         trainer = Trainer(PPOConfig.preset(given.pop("env_id", PPOConfig.env_id), **given))
     config = trainer.config
-    path = options.checkpoint or options.resume or Path("runs") / f"{config.env_id.replace('/', '-')}-{config.seed}.safetensors"
+    path = (
+        options.checkpoint
+        or options.resume
+        or Path("runs") / f"{config.env_id.replace('/', '-')}-{config.seed}.safetensors"
+    )
     with trainer:
         if trainer.iteration >= config.num_iterations:
-            print(f"{options.resume} is complete: {trainer.global_step:,} of {config.total_timesteps:,} steps. To go on, raise --total-timesteps.")
+            print(
+                f"{options.resume} is complete: {trainer.global_step:,} of {config.total_timesteps:,} steps. To go on, raise --total-timesteps."
+            )
             return 0
-        print(f"{config.env_id}: {config.num_iterations * config.batch_size:,} steps in {config.num_iterations} iterations, seed {config.seed}")
+        print(
+            f"{config.env_id}: {config.num_iterations * config.batch_size:,} steps in {config.num_iterations} iterations, seed {config.seed}"
+        )
         trainer.save(path)  # now, so that a folder that cannot be written to is found before the work
         progress = _Progress(trainer)
         try:
@@ -98,11 +156,16 @@ def _train(options: argparse.Namespace) -> int:
                     trainer.save(path)
         except KeyboardInterrupt:
             trainer.save(path)
-            print(f"\nInterrupted after {trainer.global_step:,} steps; nothing is lost. Go on with:\n  python -m ppo_core train --resume {path}")
+            print(
+                f"\nInterrupted after {trainer.global_step:,} steps; nothing is lost. Go on with:\n  python -m ppo_core train --resume {path}"
+            )
             return 130
         except PPOError:
             trainer.save(path)
-            print(f"\nThe last good weights, after {trainer.global_step:,} steps, are in {path}", file=sys.stderr)
+            print(
+                f"\nThe last good weights, after {trainer.global_step:,} steps, are in {path}",
+                file=sys.stderr,
+            )
             raise
         trainer.save(path)
         progress.end()
@@ -163,19 +226,32 @@ class _Progress:
             return
         self.shown = now
         speed = (stats.global_step - self.first_step) / (now - self.started)
-        left = (self.trainer.config.num_iterations * self.trainer.config.batch_size - stats.global_step) / speed
+        left = (
+            self.trainer.config.num_iterations * self.trainer.config.batch_size - stats.global_step
+        ) / speed
         line = f"step {stats.global_step:>9,}  return {stats.episodic_return:8.1f}  {speed:8,.0f} steps/s  ETA {int(left) // 60:d}:{int(left) % 60:02d}"
         print(("\r" + line if self.live else line), end="" if self.live else "\n", flush=True)
 
     def end(self) -> None:
         seconds = time.perf_counter() - self.started
-        print(("\n" if self.live else "") + f"Trained {self.trainer.global_step - self.first_step:,} steps in {seconds:.1f} s.")
+        print(
+            ("\n" if self.live else "")
+            + f"Trained {self.trainer.global_step - self.first_step:,} steps in {seconds:.1f} s."
+        )
 
 
 def _report(trainer: Trainer, result: Any) -> None:
     goal = SOLVED.get(trainer.config.env_id)
-    verdict = "" if goal is None else f" (solved: at least {goal:g})" if result.mean >= goal else f" (not solved: below {goal:g})"
-    print(f"Evaluation: mean return {result.mean:.1f} ± {result.std:.1f} over {len(result.returns)} episodes{verdict}")
+    verdict = (
+        ""
+        if goal is None
+        else f" (solved: at least {goal:g})"
+        if result.mean >= goal
+        else f" (not solved: below {goal:g})"
+    )
+    print(
+        f"Evaluation: mean return {result.mean:.1f} ± {result.std:.1f} over {len(result.returns)} episodes{verdict}"
+    )
 
 
 def _write_gif(path: Path, frames: list, fps: int) -> None:
@@ -190,7 +266,9 @@ def _mp4_writer() -> Any:
         import imageio.v3 as iio
         import imageio_ffmpeg  # noqa: F401
     except ImportError as error:
-        raise ConfigError("writing .mp4 needs imageio-ffmpeg: pip install 'ppo-core[lab]', or choose a name that ends in .gif") from error
+        raise ConfigError(
+            "writing .mp4 needs imageio-ffmpeg: pip install 'ppo-core[lab]', or choose a name that ends in .gif"
+        ) from error
     return lambda path, frames, fps: iio.imwrite(path, frames, fps=fps, codec="libx264", macro_block_size=2)
 
 

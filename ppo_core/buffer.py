@@ -36,7 +36,9 @@ class Rollout:
         action_dtype = torch.int64 if isinstance(action_space, gym.spaces.Discrete) else torch.float32
         self.obs = torch.zeros((T, N, *observation_space.shape), dtype=obs_dtype)
         self.next_obs = torch.zeros_like(self.obs)  # the true successor, also where an episode ended
-        self.actions = torch.zeros((T, N, *action_space.shape), dtype=action_dtype)  # as sampled, before any clipping
+        self.actions = torch.zeros(
+            (T, N, *action_space.shape), dtype=action_dtype
+        )  # as sampled, before any clipping
         self.rewards = torch.zeros((T, N))
         self.terminated = torch.zeros((T, N), dtype=torch.bool)
         self.truncated = torch.zeros((T, N), dtype=torch.bool)
@@ -45,7 +47,10 @@ class Rollout:
         self.next_values = torch.zeros((T, N))
         self.advantages = torch.zeros((T, N))
         self.returns = torch.zeros((T, N))
-        self._rows = [x.numpy() for x in (self.obs, self.actions, self.next_obs, self.rewards, self.terminated, self.truncated)]
+        self._rows = [
+            x.numpy()
+            for x in (self.obs, self.actions, self.next_obs, self.rewards, self.terminated, self.truncated)
+        ]
 
     def add(self, t: int, obs: np.ndarray, actions: np.ndarray, result: StepResult) -> None:
         """Write step t: what the policy saw, [N, *obs], what it did, [N] or [N, A], and what came of it.
@@ -53,12 +58,21 @@ class Rollout:
         Raises: ValueError if a shape differs from the storage (NumPy would broadcast it silently).
         """
         step = (obs, actions, result.next_obs, result.rewards, result.terminated, result.truncated)
-        for name, rows, value in zip(("obs", "actions", "next_obs", "rewards", "terminated", "truncated"), self._rows, step, strict=True):
+        for name, rows, value in zip(
+            ("obs", "actions", "next_obs", "rewards", "terminated", "truncated"),
+            self._rows,
+            step,
+            strict=True,
+        ):
             if value.shape != rows.shape[1:]:
-                raise ValueError(f"{name} has shape {value.shape}, expected {rows.shape[1:]} in row {t} of the rollout")
+                raise ValueError(
+                    f"{name} has shape {value.shape}, expected {rows.shape[1:]} in row {t} of the rollout"
+                )
             rows[t] = value
 
-    def minibatches(self, num_minibatches: int, generator: torch.Generator | None = None) -> Iterator[Minibatch]:
+    def minibatches(
+        self, num_minibatches: int, generator: torch.Generator | None = None
+    ) -> Iterator[Minibatch]:
         """One epoch: every step exactly once, in random order, in parts that differ in size by one step at most."""
         order = torch.randperm(self.num_steps * self.num_envs, generator=generator)
         stored = (self.obs, self.actions, self.logprobs, self.advantages, self.returns, self.values)

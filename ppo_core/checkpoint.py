@@ -32,7 +32,10 @@ def save_checkpoint(path: str | os.PathLike, tensors: dict[str, Tensor], facts: 
     """
     path = Path(path)
     header = json.dumps(facts, sort_keys=True)
-    content = save({name: tensor.contiguous() for name, tensor in tensors.items()}, {"format": FORMAT, "facts": header, "sha256": _digest(tensors, header)})
+    content = save(
+        {name: tensor.contiguous() for name, tensor in tensors.items()},
+        {"format": FORMAT, "facts": header, "sha256": _digest(tensors, header)},
+    )
     beside = path.with_name(f".{path.name}.{os.getpid()}.writing")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +51,9 @@ def save_checkpoint(path: str | os.PathLike, tensors: dict[str, Tensor], facts: 
             beside.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
-        raise CheckpointError(f"cannot write the checkpoint {path}: {error.strerror or error}; an earlier one there is untouched") from error
+        raise CheckpointError(
+            f"cannot write the checkpoint {path}: {error.strerror or error}; an earlier one there is untouched"
+        ) from error
     return path
 
 
@@ -66,13 +71,17 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[st
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a complete checkpoint ({error}){remedy}") from error
     if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is no checkpoint of this version: its format is {header.get('format')!r}, expected {FORMAT!r}{remedy}")
+        raise CheckpointError(
+            f"{path} is no checkpoint of this version: its format is {header.get('format')!r}, expected {FORMAT!r}{remedy}"
+        )
     if header.get("sha256") != _digest(tensors, header.get("facts", "")):
-        raise CheckpointError(f"{path} was changed after it was written: its digest does not fit its content{remedy}")
+        raise CheckpointError(
+            f"{path} was changed after it was written: its digest does not fit its content{remedy}"
+        )
     return tensors, json.loads(header["facts"])
 
 

@@ -9,7 +9,9 @@ from typing import Any
 from ppo_core.errors import ConfigError
 
 
-def setting(default: Any, help: str, unit: str = "", at_least: float | None = None, at_most: float | None = None) -> Any:
+def setting(
+    default: Any, help: str, unit: str = "", at_least: float | None = None, at_most: float | None = None
+) -> Any:
     """A dataclass field that carries its own help text, unit and range."""
     return field(default=default, metadata={"help": help, "unit": unit, "range": (at_least, at_most)})
 
@@ -24,6 +26,7 @@ class PPOConfig:
     Source of the defaults: Schulman et al. 2017, arXiv:1707.06347, and Huang et al. 2022 (37 details).
     """
 
+    # fmt: off
     env_id: str = setting("CartPole-v1", "Gymnasium environment to train on")
     seed: int = setting(1, "seed of weights, sampling, shuffling and environments", at_least=0, at_most=2**63 - 1)
     total_timesteps: int = setting(100_000, "length of training", "environment steps", at_least=1)
@@ -48,6 +51,7 @@ class PPOConfig:
 
     hidden_size: int = setting(64, "width of the two hidden layers of actor and critic", "units", at_least=1)
     torch_threads: int = setting(1, "threads torch may use; small networks are fastest with 1; 0 keeps torch's own choice", "threads", at_least=0)
+    # fmt: on
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -63,7 +67,9 @@ class PPOConfig:
                 f"(num_envs={self.num_envs} × num_steps={self.num_steps}): raise it, or collect shorter rollouts"
             )
         if self.num_workers > self.num_envs:
-            raise ConfigError(f"num_workers={self.num_workers} is more than num_envs={self.num_envs}: each worker needs an environment")
+            raise ConfigError(
+                f"num_workers={self.num_workers} is more than num_envs={self.num_envs}: each worker needs an environment"
+            )
 
     @property
     def batch_size(self) -> int:
@@ -117,11 +123,20 @@ def _known(settings: dict[str, Any]) -> None:
     for name in settings:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            raise ConfigError(f"PPOConfig has no setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(names)}"))
+            raise ConfigError(
+                f"PPOConfig has no setting {name!r}"
+                + (f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(names)}")
+            )
 
 
 def _check(name: str, value: Any, declared: str, at_least: float | None, at_most: float | None) -> None:
-    kinds = {"str": str, "bool": bool, "int": int, "float": (int, float), "float | None": (int, float, type(None))}
+    kinds = {
+        "str": str,
+        "bool": bool,
+        "int": int,
+        "float": (int, float),
+        "float | None": (int, float, type(None)),
+    }
     if not isinstance(value, kinds[declared]) or (isinstance(value, bool) and declared != "bool"):
         raise ConfigError(f"{name}={value!r} must be of type {declared}, got {type(value).__name__}")
     if isinstance(value, (int, float)) and not isinstance(value, bool):

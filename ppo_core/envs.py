@@ -13,7 +13,16 @@ from typing import Any, NamedTuple, Protocol
 import gymnasium as gym
 import numpy as np
 
-from ppo_core.errors import ConfigError, EnvironmentFault, OutOfStep, UnsupportedSpaceError
+from ppo_core.checks import (
+    array_spec,
+    check_actions,
+    check_env_fns,
+    check_equal_spaces,
+    check_finite,
+    check_seed,
+    shorten,
+)
+from ppo_core.errors import ConfigError, EnvironmentFault, OutOfStep
 
 EnvFn = Callable[[], gym.Env]
 
@@ -52,7 +61,9 @@ def make_env(env_id: str, **kwargs: Any) -> gym.Env:
     try:
         return gym.make(env_id, **{"disable_env_checker": True, **kwargs})
     except (gym.error.DependencyNotInstalled, ImportError) as error:
-        raise ConfigError(f"env_id={env_id!r} needs a package that is not installed: {error} (for MuJoCo: pip install 'ppo-core[mujoco]')") from error
+        raise ConfigError(
+            f"env_id={env_id!r} needs a package that is not installed: {error} (for MuJoCo: pip install 'ppo-core[mujoco]')"
+        ) from error
     except gym.error.Error as error:
         raise ConfigError(f"env_id={env_id!r} cannot be made: {error}") from error
 
@@ -74,7 +85,9 @@ class Slot:
     def __init__(self, env_fn: EnvFn, index: int):
         self.env = env_fn()
         if not (hasattr(self.env, "step") and hasattr(self.env, "reset")):
-            raise EnvironmentFault(f"environment {index}: env_fn returned {self.env!r}, expected a gymnasium.Env")
+            raise EnvironmentFault(
+                f"environment {index}: env_fn returned {self.env!r}, expected a gymnasium.Env"
+            )
         self.index, self.seed, self.episode = index, 0, -1
         self.shape, self.dtype = array_spec(self.env.observation_space)
 
@@ -85,7 +98,9 @@ class Slot:
         self.episode += 1
         answer = self.env.reset(seed=episode_seed(self.seed, self.index, self.episode))
         if not (isinstance(answer, tuple) and len(answer) == 2):
-            raise EnvironmentFault(f"environment {self.index}: reset() returned {_shorten(answer)}, expected (observation, info)")
+            raise EnvironmentFault(
+                f"environment {self.index}: reset() returned {shorten(answer)}, expected (observation, info)"
+            )
         return self._checked(answer[0])
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, np.ndarray | None]:
@@ -96,11 +111,13 @@ class Slot:
             reward = float(reward)
         except (TypeError, ValueError):
             raise EnvironmentFault(
-                f"environment {self.index}: step() returned {_shorten(answer)}, expected "
+                f"environment {self.index}: step() returned {shorten(answer)}, expected "
                 "(observation, reward as one number, terminated, truncated, info)"
             ) from None
         if reward - reward != 0.0:  # true for NaN and for both infinities
-            raise EnvironmentFault(f"environment {self.index}: step() returned reward {reward}, expected a finite number")
+            raise EnvironmentFault(
+                f"environment {self.index}: step() returned reward {reward}, expected a finite number"
+            )
         obs = self._checked(obs)
         if terminated or truncated:
             return self.reset(None), reward, bool(terminated), bool(truncated), obs
@@ -113,14 +130,16 @@ class Slot:
         for action in actions.tolist() if actions.ndim == 1 else actions:
             obs, _, terminated, truncated, _ = self.step(action)
             if terminated or truncated:
-                raise EnvironmentFault(f"environment {self.index}: a replayed episode ended early, so the environment is not deterministic under its seed")
+                raise EnvironmentFault(
+                    f"environment {self.index}: a replayed episode ended early, so the environment is not deterministic under its seed"
+                )
         return obs
 
     def _checked(self, obs: Any) -> np.ndarray:
         obs = np.asarray(obs)
         if obs.shape != self.shape or obs.dtype == object:
             raise EnvironmentFault(
-                f"environment {self.index}: observation {_shorten(obs)} has shape {obs.shape} and dtype {obs.dtype}, "
+                f"environment {self.index}: observation {shorten(obs)} has shape {obs.shape} and dtype {obs.dtype}, "
                 f"expected shape {self.shape} and dtype {self.dtype} (its observation_space)"
             )
         return obs
@@ -155,7 +174,14 @@ class SerialVectorEnv:
 
     def restore(self, seed: int, episodes: Sequence[int], actions: Sequence[np.ndarray]) -> np.ndarray:
         """Put environment i `len(actions[i])` steps into its episode number `episodes[i]`. Returns obs [N, *obs]."""
-        return self._ready(np.stack([slot.restore(seed, *state) for slot, *state in zip(self._slots, episodes, actions, strict=True)]))
+        return self._ready(
+            np.stack(
+                [
+                    slot.restore(seed, *state)
+                    for slot, *state in zip(self._slots, episodes, actions, strict=True)
+                ]
+            )
+        )
 
     def _ready(self, obs: np.ndarray) -> np.ndarray:
         self._state = "ready"
@@ -171,7 +197,9 @@ class SerialVectorEnv:
         rewards = np.empty(self.num_envs, np.float32)
         terminated, truncated = np.zeros((2, self.num_envs), bool)
         last_obs = []
-        for i, (slot, action) in enumerate(zip(self._slots, actions.tolist() if actions.ndim == 1 else actions, strict=True)):
+        for i, (slot, action) in enumerate(
+            zip(self._slots, actions.tolist() if actions.ndim == 1 else actions, strict=True)
+        ):
             obs[i], rewards[i], terminated[i], truncated[i], last = slot.step(action)
             if last is not None:
                 last_obs.append((i, last))
@@ -195,128 +223,3 @@ class SerialVectorEnv:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-class GymnasiumVectorEnv:
-    """Any `gymnasium.vector.VectorEnv`, in each autoreset mode, with the interface of this book.
-
-    SAME_STEP: the last observation is in `infos["final_obs"]`. DISABLED: we reset with a mask. NEXT_STEP (Gymnasium's
-    default): left alone, its next step would ignore the action and return a row that is no transition, so we reset
-    with a mask before that can happen. In the last two modes episodes get the seeds that SerialVectorEnv gives them.
-    Raises: ConfigError for a NEXT_STEP environment that cannot reset a part of its environments.
-    """
-
-    def __init__(self, envs: gym.vector.VectorEnv):
-        self.envs, self.num_envs = envs, envs.num_envs
-        self.single_observation_space, self.single_action_space = envs.single_observation_space, envs.single_action_space
-        self.mode = envs.metadata.get("autoreset_mode", gym.vector.AutoresetMode.NEXT_STEP)
-        resets_a_part = isinstance(envs.unwrapped, (gym.vector.SyncVectorEnv, gym.vector.AsyncVectorEnv)) and getattr(envs.unwrapped, "shared_memory", True)
-        if self.mode == gym.vector.AutoresetMode.NEXT_STEP and not resets_a_part:
-            raise ConfigError(
-                f"{type(envs.unwrapped).__name__} resets in NEXT_STEP mode and cannot reset single environments, so one row per episode would "
-                "be no transition: make it with autoreset_mode SAME_STEP or DISABLED, or use SerialVectorEnv"
-            )
-        self._seed, self._episodes = None, np.zeros(self.num_envs, np.int64)
-
-    def reset(self, seed: int | None = None) -> np.ndarray:
-        """Start a new episode everywhere. Returns obs [N, *obs]."""
-        self._seed = check_seed(seed, first=self._seed is None) if seed is not None or self._seed is None else self._seed
-        self._episodes = np.zeros_like(self._episodes) if seed is not None else self._episodes + 1
-        return self.envs.reset(seed=self._seeds())[0].copy()
-
-    def _seeds(self) -> list[int]:
-        return [episode_seed(self._seed, i, int(episode)) for i, episode in enumerate(self._episodes)]
-
-    def step(self, actions: np.ndarray) -> StepResult:
-        """Step every environment; actions are [N] or [N, A]."""
-        if self._seed is None:
-            raise OutOfStep("step() before the first reset(): call reset() first")
-        actions = check_actions(actions, self.single_action_space, self.num_envs)
-        obs, rewards, terminated, truncated, infos = self.envs.step(actions)
-        obs, done = obs.copy(), terminated | truncated
-        next_obs = obs
-        if done.any():
-            self._episodes += done
-            next_obs = obs.copy()
-            if self.mode == gym.vector.AutoresetMode.SAME_STEP:
-                next_obs[done] = np.stack(list(infos["final_obs"][done]))
-            else:
-                obs = self.envs.reset(seed=self._seeds(), options={"reset_mask": done})[0].copy()
-        return StepResult(check_finite(obs), check_finite(next_obs), rewards.astype(np.float32), terminated.copy(), truncated.copy())
-
-    def close(self) -> None:
-        """Close the environments."""
-        self.envs.close()
-
-
-# ---- checks that every vector environment shares
-
-
-def check_env_fns(env_fns: Sequence[EnvFn]) -> list[EnvFn]:
-    """A non-empty list of callables, or a ConfigError."""
-    if callable(env_fns) or not len(env_fns := list(env_fns)):
-        raise ConfigError(f"env_fns={env_fns!r} must be a non-empty list of zero-argument callables, such as [partial(make_env, 'CartPole-v1')] * 4")
-    for i, env_fn in enumerate(env_fns):
-        if not callable(env_fn):
-            raise ConfigError(f"env_fns[{i}]={env_fn!r} is not callable: pass a function that makes the environment, not the environment")
-    return env_fns
-
-
-def check_seed(seed: int | None, first: bool) -> int | None:
-    """A seed as a plain int; a random one where none was ever given; None means: go on."""
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1)[0]) if first else None
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
-        raise ConfigError(f"seed={seed!r} must be an integer between 0 and 2⁶³-1, or None")
-    return int(seed)
-
-
-def check_equal_spaces(spaces: Sequence[tuple[gym.Space, gym.Space]]) -> None:
-    """All environments must have the spaces of environment 0, or an EnvironmentFault names the first that differs."""
-    for i, pair in enumerate(spaces):
-        for kind, mine, first in zip(("observation_space", "action_space"), pair, spaces[0], strict=True):
-            if mine != first:
-                raise EnvironmentFault(f"environment {i} has {kind} {mine}, but environment 0 has {first}: all environments of a vector need equal spaces")
-
-
-def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
-    """Actions as an array [N] (Discrete) or [N, *action] that lies in `space`, or a ConfigError that says what does not."""
-    actions = np.asarray(actions)
-    shape = (num_envs, *(space.shape or ()))
-    if actions.shape != shape:
-        raise ConfigError(f"actions have shape {actions.shape}, expected {shape}: one action for each of {num_envs} environments")
-    if isinstance(space, gym.spaces.Discrete):
-        if actions.dtype.kind not in "iu":
-            raise ConfigError(f"actions have dtype {actions.dtype}, expected integers for {space}")
-        if actions.min() < space.start or actions.max() >= space.start + space.n:
-            wrong = int(np.flatnonzero((actions < space.start) | (actions >= space.start + space.n))[0])
-            raise ConfigError(f"actions[{wrong}]={actions[wrong]} is outside {space} (from {space.start} to {space.start + space.n - 1})")
-    elif isinstance(space, gym.spaces.Box):
-        if actions.dtype.kind not in "fiu":
-            raise ConfigError(f"actions have dtype {actions.dtype}, expected {space.dtype} for {space}")
-        actions = actions.astype(space.dtype, copy=False)
-        inside = (actions >= space.low) & (actions <= space.high)  # a NaN is not inside either
-        if not inside.all():
-            where = tuple(int(k) for k in np.argwhere(~inside)[0])
-            raise ConfigError(f"actions{list(where)}={actions[where]} is outside {space}: clip actions for the environment, and keep the sampled ones for the log-probability")
-    return actions
-
-
-def check_finite(obs: np.ndarray, first: int = 0) -> np.ndarray:
-    """Observations [N, *obs] of environments `first`, `first` + 1, ... without NaN or infinity, or an EnvironmentFault."""
-    if obs.dtype.kind == "f" and not np.isfinite(obs).all():
-        i = int(np.argwhere(~np.isfinite(obs))[0][0])
-        raise EnvironmentFault(f"environment {first + i}: observation {_shorten(obs[i])} holds a NaN or an infinity")
-    return obs
-
-
-def array_spec(space: gym.Space) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of the observations of `space`, or UnsupportedSpaceError where they are not one array."""
-    if isinstance(space, (gym.spaces.Dict, gym.spaces.Tuple)) or space.shape is None or space.dtype is None:
-        raise UnsupportedSpaceError(f"observation_space {space} is not one array: wrap the environment in gymnasium.wrappers.FlattenObservation")
-    return space.shape, np.dtype(space.dtype)
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value).replace("\n", " ")
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -35,10 +35,18 @@ def compute_gae(
     Raises: ValueError if the shapes differ, or γ or λ lies outside [0, 1].
     Source: Schulman et al. 2016, arXiv:1506.02438. Tested against the double sum.
     """
-    named = {"rewards": rewards, "values": values, "next_values": next_values, "terminated": terminated, "truncated": truncated}
+    named = {
+        "rewards": rewards,
+        "values": values,
+        "next_values": next_values,
+        "terminated": terminated,
+        "truncated": truncated,
+    }
     for name, tensor in named.items():
         if tensor.ndim != 2 or tensor.shape != rewards.shape:
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, expected [T, N] like rewards {tuple(rewards.shape)}")
+            raise ValueError(
+                f"{name} has shape {tuple(tensor.shape)}, expected [T, N] like rewards {tuple(rewards.shape)}"
+            )
     if not (0.0 <= gamma <= 1.0 and 0.0 <= gae_lambda <= 1.0):
         raise ValueError(f"gamma={gamma} and gae_lambda={gae_lambda} must lie between 0 and 1")
 

@@ -24,7 +24,9 @@ class LossTerms(NamedTuple):
     clip_frac: Tensor  # share of samples with |ratio - 1| > ε
 
 
-def clipped_policy_loss(logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, clip_coef: float) -> Tensor:
+def clipped_policy_loss(
+    logprobs: Tensor, old_logprobs: Tensor, advantages: Tensor, clip_coef: float
+) -> Tensor:
     """PPO's clipped surrogate objective, negated so that smaller is better.
 
     L(θ) = - mean( min( ratio · A, clip(ratio, 1 - ε, 1 + ε) · A ) ),   ratio = exp(logprobs - old_logprobs)
@@ -42,7 +44,9 @@ def clipped_policy_loss(logprobs: Tensor, old_logprobs: Tensor, advantages: Tens
     return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()
 
 
-def value_loss(values: Tensor, returns: Tensor, old_values: Tensor | None = None, clip_coef: float | None = None) -> Tensor:
+def value_loss(
+    values: Tensor, returns: Tensor, old_values: Tensor | None = None, clip_coef: float | None = None
+) -> Tensor:
     """Half the mean squared error of the critic.
 
     L(φ) = ½ mean( (V - returns)² ), or with clipping ½ mean( max( (V - returns)², (V_clip - returns)² ) ),
@@ -113,4 +117,7 @@ def ppo_loss(policy: ActorCritic, minibatch: Minibatch, config: PPOConfig) -> Lo
 def _check_shapes(**tensors: Tensor) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
-        raise ValueError("expected tensors of one shape [B], got " + ", ".join(f"{name} {shape}" for name, shape in shapes.items()))
+        raise ValueError(
+            "expected tensors of one shape [B], got "
+            + ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        )

@@ -31,10 +31,7 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from ppo_core.envs import (
-    EnvFn,
-    Slot,
-    StepResult,
+from ppo_core.checks import (
     array_spec,
     check_actions,
     check_env_fns,
@@ -42,6 +39,7 @@ from ppo_core.envs import (
     check_finite,
     check_seed,
 )
+from ppo_core.envs import EnvFn, Slot, StepResult
 from ppo_core.errors import ConfigError, OutOfStep, WorkerDied, WorkerError, WorkerTimeout
 
 STEP, RESET, RESTORE, CLOSE = "step()", "reset()", "restore()", "close()"
@@ -160,7 +158,9 @@ class ParallelVectorEnv:
             for worker in workers:
                 worker.start(self._context)
         deadline = time.monotonic() + self.start_timeout
-        spaces = [pair for worker in workers for pair in self._receive(worker, 0, deadline, self.start_timeout)]
+        spaces = [
+            pair for worker in workers for pair in self._receive(worker, 0, deadline, self.start_timeout)
+        ]
         if not hasattr(self, "_file"):
             check_equal_spaces(spaces)
             self.single_observation_space, self.single_action_space = spaces[0]
@@ -184,14 +184,20 @@ class ParallelVectorEnv:
                 self._await_answer(worker, waiting, deadline)
             except WorkerError as error:
                 worker = self._workers[error.worker]
-                if isinstance(error, WorkerDied) and self.on_worker_death == "restart" and self.restarts_left > 0:
+                if (
+                    isinstance(error, WorkerDied)
+                    and self.on_worker_death == "restart"
+                    and self.restarts_left > 0
+                ):
                     self._restart(worker, command, states)
                     lost += range(worker.first, worker.last)
                 else:
                     errors.append(error)
             waiting.remove(worker)
         if errors:
-            errors.sort(key=lambda error: type(error) is WorkerError)  # a death explains more than an exception
+            errors.sort(
+                key=lambda error: type(error) is WorkerError
+            )  # a death explains more than an exception
             if type(errors[0]) is not WorkerError:
                 self.close()  # without all its environments a vector is of no more use
             raise errors[0]
@@ -212,7 +218,9 @@ class ParallelVectorEnv:
     def _receive(self, worker: _Worker, request: int, deadline: float, seconds: float) -> Any:
         """The worker's message about `request`, where older ones are dropped; a failure is raised here."""
         while True:
-            ready = connection.wait([worker.pipe, worker.process.sentinel], max(0.0, deadline - time.monotonic()))
+            ready = connection.wait(
+                [worker.pipe, worker.process.sentinel], max(0.0, deadline - time.monotonic())
+            )
             if not ready:
                 raise worker.timeout(seconds)
             try:
@@ -300,7 +308,9 @@ class _Worker:
             return
         how = f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         remedy = "make a new ParallelVectorEnv, or pass on_worker_death='restart'"
-        raise WorkerDied(f"{self} died ({how}), and their episodes with it: {remedy}", self.first, self.number)
+        raise WorkerDied(
+            f"{self} died ({how}), and their episodes with it: {remedy}", self.first, self.number
+        )
 
     def timeout(self, seconds: float) -> WorkerTimeout:
         remedy = "an environment hangs, or step_timeout (start_timeout while starting) is too short for it"
@@ -363,7 +373,9 @@ def _layout(observation_space: Any, action_space: Any, num_envs: int, num_worker
 
 
 def _nameless_file(layout: dict) -> Any:
-    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # memory rather than a disk, where there is one
+    folder = (
+        "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    )  # memory rather than a disk, where there is one
     file = tempfile.TemporaryFile(dir=folder)
     file.truncate(layout[""][0])
     return file
@@ -402,11 +414,13 @@ class _Block:
 
     def reset(self, states: None) -> None:
         seed = int(self.shared["seed"][0])
-        for self.at, slot in enumerate(self.slots, self.first):
+        for i, slot in enumerate(self.slots, self.first):
+            self.at = i
             self._begun(slot, slot.reset(None if seed < 0 else seed))
 
     def restore(self, states: list[tuple]) -> None:
-        for self.at, (slot, state) in enumerate(zip(self.slots, states, strict=True), self.first):
+        for i, (slot, state) in enumerate(zip(self.slots, states, strict=True), self.first):
+            self.at = i
             self._begun(slot, slot.restore(*state))
 
     def _begun(self, slot: Slot, obs: np.ndarray) -> None:

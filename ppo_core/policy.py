@@ -46,8 +46,12 @@ class ActorCritic(nn.Module):
                 f"observation_space {observation_space} is not a Box: wrap the environment, for example in gymnasium.wrappers.FlattenObservation"
             )
         self.is_discrete = isinstance(action_space, gym.spaces.Discrete) and action_space.start == 0
-        if not self.is_discrete and not (isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1):
-            raise UnsupportedSpaceError(f"action_space {action_space} is neither Discrete (from 0) nor a Box of shape [A]: wrap the environment so that it is")
+        if not self.is_discrete and not (
+            isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1
+        ):
+            raise UnsupportedSpaceError(
+                f"action_space {action_space} is neither Discrete (from 0) nor a Box of shape [A]: wrap the environment so that it is"
+            )
         self.obs_size = math.prod(observation_space.shape)
         self.action_size = int(action_space.n) if self.is_discrete else action_space.shape[0]
         self.actor = mlp(self.obs_size, hidden_size, self.action_size, last_gain=0.01, generator=generator)
@@ -115,7 +119,9 @@ def gaussian(mean: Tensor, log_std: Tensor, actions: Tensor) -> tuple[Tensor, Te
     return logprobs, entropy.expand(len(mean))
 
 
-def mlp(inputs: int, hidden: int, outputs: int, last_gain: float, generator: torch.Generator | None = None) -> nn.Sequential:
+def mlp(
+    inputs: int, hidden: int, outputs: int, last_gain: float, generator: torch.Generator | None = None
+) -> nn.Sequential:
     """Two hidden tanh layers; [B, inputs] to [B, outputs]."""
     return nn.Sequential(
         linear(inputs, hidden, math.sqrt(2), generator),
@@ -141,8 +147,14 @@ def numpy_act(policy: ActorCritic) -> Callable[[np.ndarray, np.ndarray | None], 
     Args of the result: obs [N, *obs], noise [N, A] or None. A policy that is not an ActorCritic keeps its own `act`.
     """
     if type(policy) is not ActorCritic:
-        return lambda obs, noise: policy.act(torch.from_numpy(obs), None if noise is None else torch.from_numpy(noise)).numpy()
-    layers = [(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in policy.actor if isinstance(m, nn.Linear)]
+        return lambda obs, noise: policy.act(
+            torch.from_numpy(obs), None if noise is None else torch.from_numpy(noise)
+        ).numpy()
+    layers = [
+        (m.weight.detach().numpy().T, m.bias.detach().numpy())
+        for m in policy.actor
+        if isinstance(m, nn.Linear)
+    ]
 
     def act(obs: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         x = obs.reshape(len(obs), policy.obs_size).astype(np.float32, copy=False)

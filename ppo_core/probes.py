@@ -26,7 +26,9 @@ class TabularEnv(gym.Env):
         self.transitions, self.rewards = np.asarray(transitions, float), np.asarray(rewards, float)
         states, actions = self.rewards.shape
         if self.transitions.shape != (states, actions, states):
-            raise ValueError(f"transitions have shape {self.transitions.shape}, expected {(states, actions, states)} for rewards of shape {self.rewards.shape}")
+            raise ValueError(
+                f"transitions have shape {self.transitions.shape}, expected {(states, actions, states)} for rewards of shape {self.rewards.shape}"
+            )
         if (self.transitions < 0).any() or (self.transitions.sum(-1) > 1 + 1e-12).any():
             raise ValueError("transitions[s, a] must be probabilities that sum to at most 1")
         self.start = np.eye(states)[0] if start is None else np.asarray(start, float)
@@ -49,11 +51,19 @@ class TabularEnv(gym.Env):
         return self._observe(), reward, terminated, truncated, {}
 
     def _observe(self) -> np.ndarray:
-        return np.eye(len(self.start), dtype=np.float32)[self.state] if self.state < len(self.start) else np.zeros(len(self.start), np.float32)
+        return (
+            np.eye(len(self.start), dtype=np.float32)[self.state]
+            if self.state < len(self.start)
+            else np.zeros(len(self.start), np.float32)
+        )
 
     def exact_values(self, gamma: float, policy: Any = None) -> np.ndarray:
         """V [S] under `policy` [S, A] (default: uniform), for γ < 1 or where every episode ends."""
-        policy = np.full_like(self.rewards, 1 / self.rewards.shape[1]) if policy is None else np.asarray(policy, float)
+        policy = (
+            np.full_like(self.rewards, 1 / self.rewards.shape[1])
+            if policy is None
+            else np.asarray(policy, float)
+        )
         expected_reward = (policy * self.rewards).sum(1)
         between_states = np.einsum("sa,sat->st", policy, self.transitions)
         return np.linalg.solve(np.eye(len(expected_reward)) - gamma * between_states, expected_reward)

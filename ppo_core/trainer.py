@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,13 +17,12 @@ from ppo_core.buffer import Rollout
 from ppo_core.checkpoint import load_checkpoint, save_checkpoint
 from ppo_core.config import PPOConfig
 from ppo_core.envs import SerialVectorEnv, VectorEnv, make_env
+from ppo_core.episodes import EpisodeLog
 from ppo_core.errors import CheckpointError, ConfigError, NonFiniteError
 from ppo_core.gae import compute_gae
 from ppo_core.loss import LossTerms, ppo_loss
 from ppo_core.parallel import ParallelVectorEnv
 from ppo_core.policy import ActorCritic, numpy_act
-
-RECENT = 20  # episodes over which episodic_return and episodic_length are averaged
 
 
 class IterationStats(NamedTuple):
@@ -44,7 +42,9 @@ class IterationStats(NamedTuple):
     approx_kl: float  # mean; nats, estimator k3
     clip_frac: float  # mean share of samples with |ratio - 1| > ε
     grad_norm: float  # mean; before clipping
-    explained_variance: float  # 1 - Var(returns - values) / Var(returns) of the rollout, before the update; at most 1
+    explained_variance: (
+        float  # 1 - Var(returns - values) / Var(returns) of the rollout, before the update; at most 1
+    )
     learning_rate: float  # used in this iteration
     epochs: int  # passes over the rollout; fewer than update_epochs only where target_kl stopped them
     steps_per_second: float  # environment steps per second of wall time, collecting and updating together
@@ -80,13 +80,19 @@ class Trainer:
         if config.torch_threads:
             torch.set_num_threads(config.torch_threads)
         if env is not None and env.num_envs != config.num_envs:
-            raise ConfigError(f"env has {env.num_envs} environments, but num_envs={config.num_envs}: make the two equal")
+            raise ConfigError(
+                f"env has {env.num_envs} environments, but num_envs={config.num_envs}: make the two equal"
+            )
         self.generator = torch.Generator().manual_seed(config.seed)
         self.env = env if env is not None else make_vector_env(config)
         spaces = self.env.single_observation_space, self.env.single_action_space
-        self.policy = policy if policy is not None else ActorCritic(*spaces, config.hidden_size, self.generator)
+        self.policy = (
+            policy if policy is not None else ActorCritic(*spaces, config.hidden_size, self.generator)
+        )
         self.weights = flatten_parameters(self.policy)
-        self.optimizer = torch.optim.Adam([self.weights], lr=config.learning_rate, eps=config.adam_eps, fused=True)
+        self.optimizer = torch.optim.Adam(
+            [self.weights], lr=config.learning_rate, eps=config.adam_eps, fused=True
+        )
         self.act = numpy_act(self.policy)
         self.rollout = Rollout(config.num_steps, config.num_envs, *spaces)
         self.iteration = self.global_step = 0
@@ -132,7 +138,9 @@ class Trainer:
     def collect(self) -> None:
         """Step every environment T times with the present policy and compute advantages: fills `self.rollout`."""
         config, rollout = self.config, self.rollout
-        noise = self.policy.noise(config.num_steps, config.num_envs, generator=self.generator).numpy()  # [T, N, A]
+        noise = self.policy.noise(
+            config.num_steps, config.num_envs, generator=self.generator
+        ).numpy()  # [T, N, A]
         for t in range(config.num_steps):
             actions = self.act(self.obs, noise[t])
             result = self.env.step(within_bounds(actions, self.env.single_action_space))
@@ -144,9 +152,17 @@ class Trainer:
             output = self.policy.evaluate(rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1))
             rollout.logprobs.copy_(output.logprobs.view_as(rollout.logprobs))
             rollout.values.copy_(output.values.view_as(rollout.values))
-            rollout.next_values.copy_(self.policy.value(rollout.next_obs.flatten(0, 1)).view_as(rollout.values))
+            rollout.next_values.copy_(
+                self.policy.value(rollout.next_obs.flatten(0, 1)).view_as(rollout.values)
+            )
         gae = compute_gae(
-            rollout.rewards, rollout.values, rollout.next_values, rollout.terminated, rollout.truncated, config.gamma, config.gae_lambda
+            rollout.rewards,
+            rollout.values,
+            rollout.next_values,
+            rollout.terminated,
+            rollout.truncated,
+            config.gamma,
+            config.gae_lambda,
         )
         rollout.advantages.copy_(gae.advantages)
         rollout.returns.copy_(gae.returns)
@@ -165,13 +181,20 @@ class Trainer:
                 grad_norms.append(clip_gradient(self.weights.grad, config.max_grad_norm))
                 self._check_finite(f"gradient norm in epoch {epoch}", grad_norms[-1])
                 self.optimizer.step()
-            if config.target_kl is not None and mean(t.approx_kl for t in terms[-config.num_minibatches :]) > config.target_kl:
+            if (
+                config.target_kl is not None
+                and mean(t.approx_kl for t in terms[-config.num_minibatches :]) > config.target_kl
+            ):
                 break
         return LossTerms(*map(mean, zip(*terms, strict=True))), mean(grad_norms), epoch
 
     def _check_finite(self, name: str, tensor: Tensor) -> None:
         if not torch.isfinite(tensor).all():
-            where = f" at step {(at := (~torch.isfinite(tensor)).nonzero()[0].tolist())[0]} of environment {at[1]}" if tensor.ndim > 1 else ""
+            where = (
+                f" at step {(at := (~torch.isfinite(tensor)).nonzero()[0].tolist())[0]} of environment {at[1]}"
+                if tensor.ndim > 1
+                else ""
+            )
             raise NonFiniteError(
                 f"{name} holds a NaN or an infinity{where}, in update {self.iteration + 1}; the weights are those of update {self.iteration}"
             )
@@ -193,7 +216,9 @@ class Trainer:
         with SerialVectorEnv([env_fn] * num_episodes) as env:
             obs = env.reset(seed=seed)
             while playing.any():
-                noise = None if deterministic else self.policy.noise(num_episodes, generator=generator).numpy()
+                noise = (
+                    None if deterministic else self.policy.noise(num_episodes, generator=generator).numpy()
+                )
                 result = env.step(within_bounds(self.act(obs, noise), env.single_action_space))
                 returns += result.rewards * playing
                 lengths += playing
@@ -210,7 +235,9 @@ class Trainer:
             frames = [env.render()]
             while not done:
                 noise = None if deterministic else self.policy.noise(1, generator=generator).numpy()
-                obs, reward, terminated, truncated, _ = env.step(within_bounds(self.act(obs[None], noise), env.action_space)[0])
+                obs, reward, terminated, truncated, _ = env.step(
+                    within_bounds(self.act(obs[None], noise), env.action_space)[0]
+                )
                 total, done = total + float(reward), terminated or truncated
                 frames.append(env.render())
         finally:
@@ -235,7 +262,11 @@ class Trainer:
 
     @classmethod
     def resume(
-        cls, path: str | os.PathLike, env: VectorEnv | None = None, policy: ActorCritic | None = None, **changes: Any
+        cls,
+        path: str | os.PathLike,
+        env: VectorEnv | None = None,
+        policy: ActorCritic | None = None,
+        **changes: Any,
     ) -> Trainer:
         """A trainer that goes on exactly where `save` left off; `changes` replace settings, such as total_timesteps.
 
@@ -246,10 +277,14 @@ class Trainer:
         tensors, facts = load_checkpoint(path)
         fixed = sorted({"env_id", "num_envs", "hidden_size"} & changes.keys())
         if fixed:
-            raise ConfigError(f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: its weights and episodes depend on it")
+            raise ConfigError(
+                f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: its weights and episodes depend on it"
+            )
         trainer = cls(PPOConfig.from_dict({**facts["config"], **changes}), env, policy)
         if tensors["weights"].shape != trainer.weights.shape:
-            raise CheckpointError(f"{path} holds {tensors['weights'].numel()} weights, but this policy has {trainer.weights.numel()}: pass the policy it was made with")
+            raise CheckpointError(
+                f"{path} holds {tensors['weights'].numel()} weights, but this policy has {trainer.weights.numel()}: pass the policy it was made with"
+            )
         trainer._set_state(tensors, facts)
         return trainer
 
@@ -260,7 +295,11 @@ class Trainer:
         tensors |= {f"adam.{name}": value.clone() for name, value in adam.items()}
         tensors |= {f"buffer.{name}": value.clone() for name, value in self.policy.named_buffers()}
         tensors |= {f"episodes.{name}": value for name, value in self.episodes.state().items()}
-        return tensors, {"config": self.config.to_dict(), "iteration": self.iteration, "global_step": self.global_step}
+        return tensors, {
+            "config": self.config.to_dict(),
+            "iteration": self.iteration,
+            "global_step": self.global_step,
+        }
 
     def _set_state(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         with torch.no_grad():
@@ -270,8 +309,16 @@ class Trainer:
         self.generator.set_state(tensors["generator"])
         self.optimizer.state.clear()
         if "adam.step" in tensors:
-            self.optimizer.state[self.weights] = {name: tensors[f"adam.{name}"].clone() for name in ("step", "exp_avg", "exp_avg_sq")}
-        self.episodes.set_state({name.removeprefix("episodes."): value for name, value in tensors.items() if name.startswith("episodes.")})
+            self.optimizer.state[self.weights] = {
+                name: tensors[f"adam.{name}"].clone() for name in ("step", "exp_avg", "exp_avg_sq")
+            }
+        self.episodes.set_state(
+            {
+                name.removeprefix("episodes."): value
+                for name, value in tensors.items()
+                if name.startswith("episodes.")
+            }
+        )
         self.iteration, self.global_step = facts["iteration"], facts["global_step"]
         self._env_moved_on = True
 
@@ -286,61 +333,17 @@ class Trainer:
         self._env_moved_on = False
 
 
-class EpisodeLog:
-    """Returns and lengths of finished episodes, and what it takes to replay those under way."""
-
-    def __init__(self, num_envs: int, no_actions: np.ndarray):
-        self.no_actions = no_actions  # [0] or [0, A]
-        self.count = np.zeros(num_envs, np.int64)  # [N]: episodes finished; also the number of the one under way
-        self.recent: deque[tuple[float, int]] = deque(maxlen=RECENT)  # (return, length) of the last finished ones
-        self.forget_running()
-
-    def forget_running(self) -> None:
-        """Begin to count the episodes under way from here."""
-        self.returns = np.zeros(len(self.count))  # [N]: so far
-        self.lengths = np.zeros(len(self.count), np.int64)  # [N]: so far
-        self.actions: list[np.ndarray] = [self.no_actions] * len(self.count)  # each [steps since its reset, ...]
-
-    def record(self, rollout: Rollout) -> int:
-        """Take in a rollout. Returns the number of episodes that ended in it."""
-        rewards, actions = rollout.rewards.numpy().astype(np.float64), rollout.actions.numpy()
-        ends = np.argwhere((rollout.terminated | rollout.truncated).numpy())  # rows (t, i), in order of time
-        start = np.zeros_like(self.count)
-        for t, i in ends:
-            self.recent.append((self.returns[i] + rewards[start[i] : t + 1, i].sum(), int(self.lengths[i] + t + 1 - start[i])))
-            start[i], self.returns[i], self.lengths[i], self.actions[i] = t + 1, 0.0, 0, self.no_actions
-            self.count[i] += 1
-        for i, since in enumerate(start):
-            self.returns[i] += rewards[since:, i].sum()
-            self.lengths[i] += len(rewards) - since
-            self.actions[i] = np.concatenate([self.actions[i], actions[since:, i]])
-        return len(ends)
-
-    def means(self) -> tuple[float, float]:
-        """Mean return and mean length of the recent episodes; NaN before the first."""
-        return tuple(np.mean(self.recent, axis=0).tolist()) if self.recent else (float("nan"), float("nan"))
-
-    def state(self) -> dict[str, Tensor]:
-        """The log as tensors."""
-        played = np.concatenate(self.actions)
-        arrays = {"count": self.count, "returns": self.returns, "lengths": self.lengths, "recent": np.array(self.recent, float).reshape(-1, 2), "played": played}
-        return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
-
-    def set_state(self, state: dict[str, Tensor]) -> None:
-        """The log as it was when `state()` was called."""
-        arrays = {name: tensor.numpy().copy() for name, tensor in state.items()}
-        self.count, self.returns, self.lengths = arrays["count"], arrays["returns"], arrays["lengths"]
-        self.recent = deque(((r, int(n)) for r, n in arrays["recent"]), maxlen=RECENT)
-        self.actions = np.split(arrays["played"], self.lengths.cumsum()[:-1])
-
-
 # ---- small pieces
 
 
 def make_vector_env(config: PPOConfig) -> VectorEnv:
     """The environments that `config` asks for: worker processes if num_workers > 0, else in this process."""
     env_fns = [partial(make_env, config.env_id)] * config.num_envs
-    return ParallelVectorEnv(env_fns, num_workers=config.num_workers) if config.num_workers else SerialVectorEnv(env_fns)
+    return (
+        ParallelVectorEnv(env_fns, num_workers=config.num_workers)
+        if config.num_workers
+        else SerialVectorEnv(env_fns)
+    )
 
 
 def within_bounds(actions: np.ndarray, space: gym.Space) -> np.ndarray:

@@ -1,0 +1,98 @@
+"""What goes into an environment and what comes out of it, refused with a sentence that says what was expected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from ppo_core.errors import ConfigError, EnvironmentFault, UnsupportedSpaceError
+
+
+def check_env_fns(env_fns: Sequence[Callable[[], gym.Env]]) -> list[Callable[[], gym.Env]]:
+    """A non-empty list of callables, or a ConfigError."""
+    if callable(env_fns) or not len(env_fns := list(env_fns)):
+        raise ConfigError(
+            f"env_fns={env_fns!r} must be a non-empty list of zero-argument callables, such as [partial(make_env, 'CartPole-v1')] * 4"
+        )
+    for i, env_fn in enumerate(env_fns):
+        if not callable(env_fn):
+            raise ConfigError(
+                f"env_fns[{i}]={env_fn!r} is not callable: pass a function that makes the environment, not the environment"
+            )
+    return env_fns
+
+
+def check_seed(seed: int | None, first: bool) -> int | None:
+    """A seed as a plain int; a random one where none was ever given; None means: go on."""
+    if seed is None:
+        return int(np.random.SeedSequence().generate_state(1)[0]) if first else None
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise ConfigError(f"seed={seed!r} must be an integer between 0 and 2⁶³-1, or None")
+    return int(seed)
+
+
+def check_equal_spaces(spaces: Sequence[tuple[gym.Space, gym.Space]]) -> None:
+    """All environments must have the spaces of environment 0, or an EnvironmentFault names the first that differs."""
+    for i, pair in enumerate(spaces):
+        for kind, mine, first in zip(("observation_space", "action_space"), pair, spaces[0], strict=True):
+            if mine != first:
+                raise EnvironmentFault(
+                    f"environment {i} has {kind} {mine}, but environment 0 has {first}: all environments of a vector need equal spaces"
+                )
+
+
+def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
+    """Actions as an array [N] (Discrete) or [N, *action] that lies in `space`, or a ConfigError that says what does not."""
+    actions = np.asarray(actions)
+    shape = (num_envs, *(space.shape or ()))
+    if actions.shape != shape:
+        raise ConfigError(
+            f"actions have shape {actions.shape}, expected {shape}: one action for each of {num_envs} environments"
+        )
+    if isinstance(space, gym.spaces.Discrete):
+        if actions.dtype.kind not in "iu":
+            raise ConfigError(f"actions have dtype {actions.dtype}, expected integers for {space}")
+        if actions.min() < space.start or actions.max() >= space.start + space.n:
+            wrong = int(np.flatnonzero((actions < space.start) | (actions >= space.start + space.n))[0])
+            raise ConfigError(
+                f"actions[{wrong}]={actions[wrong]} is outside {space} (from {space.start} to {space.start + space.n - 1})"
+            )
+    elif isinstance(space, gym.spaces.Box):
+        if actions.dtype.kind not in "fiu":
+            raise ConfigError(f"actions have dtype {actions.dtype}, expected {space.dtype} for {space}")
+        actions = actions.astype(space.dtype, copy=False)
+        inside = (actions >= space.low) & (actions <= space.high)  # a NaN is not inside either
+        if not inside.all():
+            where = tuple(int(k) for k in np.argwhere(~inside)[0])
+            raise ConfigError(
+                f"actions{list(where)}={actions[where]} is outside {space}: clip actions for the environment, and keep the sampled ones for the log-probability"
+            )
+    return actions
+
+
+def check_finite(obs: np.ndarray, first: int = 0) -> np.ndarray:
+    """Observations [N, *obs] of environments `first`, `first` + 1, ... without NaN or infinity, or an EnvironmentFault."""
+    if obs.dtype.kind == "f" and not np.isfinite(obs).all():
+        i = int(np.argwhere(~np.isfinite(obs))[0][0])
+        raise EnvironmentFault(
+            f"environment {first + i}: observation {shorten(obs[i])} holds a NaN or an infinity"
+        )
+    return obs
+
+
+def array_spec(space: gym.Space) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of the observations of `space`, or UnsupportedSpaceError where they are not one array."""
+    if isinstance(space, (gym.spaces.Dict, gym.spaces.Tuple)) or space.shape is None or space.dtype is None:
+        raise UnsupportedSpaceError(
+            f"observation_space {space} is not one array: wrap the environment in gymnasium.wrappers.FlattenObservation"
+        )
+    return space.shape, np.dtype(space.dtype)
+
+
+def shorten(value: Any) -> str:
+    """`repr` of a value on one line of at most 120 characters."""
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= 120 else text[:117] + "..."
