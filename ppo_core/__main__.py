@@ -140,13 +140,11 @@ def _train(options: argparse.Namespace) -> int:
     )
     with trainer:
         if trainer.iteration >= config.num_iterations:
-            print(
-                f"{options.resume} is complete: {trainer.global_step:,} of {config.total_timesteps:,} steps. To go on, raise --total-timesteps."
-            )
+            done = f"{trainer.global_step:,} of {config.total_timesteps:,} steps"
+            print(f"{options.resume} is complete: {done}. To go on, raise --total-timesteps.")
             return 0
-        print(
-            f"{config.env_id}: {config.num_iterations * config.batch_size:,} steps in {config.num_iterations} iterations, seed {config.seed}"
-        )
+        steps = config.num_iterations * config.batch_size
+        print(f"{config.env_id}: {steps:,} steps in {config.num_iterations} iterations, seed {config.seed}")
         trainer.save(path)  # now, so that a folder that cannot be written to is found before the work
         progress = _Progress(trainer)
         try:
@@ -156,9 +154,8 @@ def _train(options: argparse.Namespace) -> int:
                     trainer.save(path)
         except KeyboardInterrupt:
             trainer.save(path)
-            print(
-                f"\nInterrupted after {trainer.global_step:,} steps; nothing is lost. Go on with:\n  python -m ppo_core train --resume {path}"
-            )
+            print(f"\nInterrupted after {trainer.global_step:,} steps; nothing is lost. Go on with:")
+            print(f"  python -m ppo_core train --resume {path}")
             return 130
         except PPOError:
             trainer.save(path)
@@ -229,7 +226,8 @@ class _Progress:
         left = (
             self.trainer.config.num_iterations * self.trainer.config.batch_size - stats.global_step
         ) / speed
-        line = f"step {stats.global_step:>9,}  return {stats.episodic_return:8.1f}  {speed:8,.0f} steps/s  ETA {int(left) // 60:d}:{int(left) % 60:02d}"
+        line = f"step {stats.global_step:>9,}  return {stats.episodic_return:8.1f}  {speed:8,.0f} steps/s"
+        line += f"  ETA {int(left) // 60:d}:{int(left) % 60:02d}"
         print(("\r" + line if self.live else line), end="" if self.live else "\n", flush=True)
 
     def end(self) -> None:

@@ -76,7 +76,8 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[st
         raise CheckpointError(f"{path} is not a complete checkpoint ({error}){remedy}") from error
     if header.get("format") != FORMAT:
         raise CheckpointError(
-            f"{path} is no checkpoint of this version: its format is {header.get('format')!r}, expected {FORMAT!r}{remedy}"
+            f"{path} is no checkpoint of this version: "
+            f"its format is {header.get('format')!r}, expected {FORMAT!r}{remedy}"
         )
     if header.get("sha256") != _digest(tensors, header.get("facts", "")):
         raise CheckpointError(

@@ -15,12 +15,14 @@ def check_env_fns(env_fns: Sequence[Callable[[], gym.Env]]) -> list[Callable[[],
     """A non-empty list of callables, or a ConfigError."""
     if callable(env_fns) or not len(env_fns := list(env_fns)):
         raise ConfigError(
-            f"env_fns={env_fns!r} must be a non-empty list of zero-argument callables, such as [partial(make_env, 'CartPole-v1')] * 4"
+            f"env_fns={env_fns!r} must be a non-empty list of zero-argument callables, "
+            "such as [partial(make_env, 'CartPole-v1')] * 4"
         )
     for i, env_fn in enumerate(env_fns):
         if not callable(env_fn):
             raise ConfigError(
-                f"env_fns[{i}]={env_fn!r} is not callable: pass a function that makes the environment, not the environment"
+                f"env_fns[{i}]={env_fn!r} is not callable: "
+                "pass a function that makes the environment, not the environment"
             )
     return env_fns
 
@@ -40,12 +42,13 @@ def check_equal_spaces(spaces: Sequence[tuple[gym.Space, gym.Space]]) -> None:
         for kind, mine, first in zip(("observation_space", "action_space"), pair, spaces[0], strict=True):
             if mine != first:
                 raise EnvironmentFault(
-                    f"environment {i} has {kind} {mine}, but environment 0 has {first}: all environments of a vector need equal spaces"
+                    f"environment {i} has {kind} {mine}, but environment 0 has {first}: "
+                    "all environments of a vector need equal spaces"
                 )
 
 
 def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
-    """Actions as an array [N] (Discrete) or [N, *action] that lies in `space`, or a ConfigError that says what does not."""
+    """Actions as an array [N] (Discrete) or [N, *action] in `space`, or a ConfigError that says which is not."""
     actions = np.asarray(actions)
     shape = (num_envs, *(space.shape or ()))
     if actions.shape != shape:
@@ -58,7 +61,8 @@ def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
         if actions.min() < space.start or actions.max() >= space.start + space.n:
             wrong = int(np.flatnonzero((actions < space.start) | (actions >= space.start + space.n))[0])
             raise ConfigError(
-                f"actions[{wrong}]={actions[wrong]} is outside {space} (from {space.start} to {space.start + space.n - 1})"
+                f"actions[{wrong}]={actions[wrong]} is outside {space}: "
+                f"its actions go from {space.start} to {space.start + space.n - 1}"
             )
     elif isinstance(space, gym.spaces.Box):
         if actions.dtype.kind not in "fiu":
@@ -68,13 +72,14 @@ def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
         if not inside.all():
             where = tuple(int(k) for k in np.argwhere(~inside)[0])
             raise ConfigError(
-                f"actions{list(where)}={actions[where]} is outside {space}: clip actions for the environment, and keep the sampled ones for the log-probability"
+                f"actions{list(where)}={actions[where]} is outside {space}: clip actions for the environment, "
+                "and keep the sampled ones for the log-probability"
             )
     return actions
 
 
 def check_finite(obs: np.ndarray, first: int = 0) -> np.ndarray:
-    """Observations [N, *obs] of environments `first`, `first` + 1, ... without NaN or infinity, or an EnvironmentFault."""
+    """Observations [N, *obs] of environments `first` onward, all finite, or an EnvironmentFault."""
     if obs.dtype.kind == "f" and not np.isfinite(obs).all():
         i = int(np.argwhere(~np.isfinite(obs))[0][0])
         raise EnvironmentFault(

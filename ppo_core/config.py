@@ -32,7 +32,7 @@ class PPOConfig:
     total_timesteps: int = setting(100_000, "length of training", "environment steps", at_least=1)
     num_envs: int = setting(8, "environments stepped side by side (N)", "environments", at_least=1)
     num_steps: int = setting(128, "steps of each environment per rollout (T)", "steps", at_least=1)
-    num_workers: int = setting(0, "worker processes for the environments; 0 steps them in this process", "processes", at_least=0)
+    num_workers: int = setting(0, "worker processes for the environments; 0: this process", "processes", at_least=0)
 
     learning_rate: float = setting(1e-3, "Adam's step size at the start", at_least=0.0)
     anneal_lr: bool = setting(True, "lower the learning rate linearly, to reach 0 after the last update")
@@ -47,10 +47,10 @@ class PPOConfig:
     ent_coef: float = setting(0.01, "weight of the entropy bonus", at_least=0.0)
     vf_coef: float = setting(0.5, "weight of the value loss", at_least=0.0)
     max_grad_norm: float = setting(0.5, "largest global norm of the gradient", at_least=0.0)
-    target_kl: float | None = setting(None, "stop an update early above this KL divergence (none: never)", "nats", at_least=0.0)
+    target_kl: float | None = setting(None, "end an update once its KL divergence is above this", "nats", at_least=0.0)
 
     hidden_size: int = setting(64, "width of the two hidden layers of actor and critic", "units", at_least=1)
-    torch_threads: int = setting(1, "threads torch may use; small networks are fastest with 1; 0 keeps torch's own choice", "threads", at_least=0)
+    torch_threads: int = setting(1, "for torch; small networks are fastest with 1; 0: torch's choice", "threads", at_least=0)
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -68,7 +68,8 @@ class PPOConfig:
             )
         if self.num_workers > self.num_envs:
             raise ConfigError(
-                f"num_workers={self.num_workers} is more than num_envs={self.num_envs}: each worker needs an environment"
+                f"num_workers={self.num_workers} is more than num_envs={self.num_envs}: "
+                "each worker needs an environment"
             )
 
     @property

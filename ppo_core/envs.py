@@ -62,7 +62,8 @@ def make_env(env_id: str, **kwargs: Any) -> gym.Env:
         return gym.make(env_id, **{"disable_env_checker": True, **kwargs})
     except (gym.error.DependencyNotInstalled, ImportError) as error:
         raise ConfigError(
-            f"env_id={env_id!r} needs a package that is not installed: {error} (for MuJoCo: pip install 'ppo-core[mujoco]')"
+            f"env_id={env_id!r} needs a package that is not installed: {error} "
+            "(for MuJoCo: pip install 'ppo-core[mujoco]')"
         ) from error
     except gym.error.Error as error:
         raise ConfigError(f"env_id={env_id!r} cannot be made: {error}") from error
@@ -131,7 +132,8 @@ class Slot:
             obs, _, terminated, truncated, _ = self.step(action)
             if terminated or truncated:
                 raise EnvironmentFault(
-                    f"environment {self.index}: a replayed episode ended early, so the environment is not deterministic under its seed"
+                    f"environment {self.index}: a replayed episode ended early, "
+                    "so the environment is not deterministic under its seed"
                 )
         return obs
 

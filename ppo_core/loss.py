@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LossTerms(NamedTuple):
-    """The loss of one minibatch and what it is made of; every entry is a scalar tensor, only `loss` carries gradient."""
+    """The loss of one minibatch and what it is made of: scalar tensors, of which only `loss` carries gradient."""
 
     loss: Tensor  # policy_loss + vf_coef · value_loss - ent_coef · entropy
     policy_loss: Tensor

@@ -43,14 +43,16 @@ class ActorCritic(nn.Module):
         super().__init__()
         if not isinstance(observation_space, gym.spaces.Box):
             raise UnsupportedSpaceError(
-                f"observation_space {observation_space} is not a Box: wrap the environment, for example in gymnasium.wrappers.FlattenObservation"
+                f"observation_space {observation_space} is not a Box: "
+                "wrap the environment, for example in gymnasium.wrappers.FlattenObservation"
             )
         self.is_discrete = isinstance(action_space, gym.spaces.Discrete) and action_space.start == 0
         if not self.is_discrete and not (
             isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1
         ):
             raise UnsupportedSpaceError(
-                f"action_space {action_space} is neither Discrete (from 0) nor a Box of shape [A]: wrap the environment so that it is"
+                f"action_space {action_space} is neither Discrete (from 0) nor a Box of shape [A]: "
+                "wrap the environment so that it is"
             )
         self.obs_size = math.prod(observation_space.shape)
         self.action_size = int(action_space.n) if self.is_discrete else action_space.shape[0]
@@ -63,7 +65,7 @@ class ActorCritic(nn.Module):
         return self.critic(self._flat(obs)).squeeze(-1)
 
     def evaluate(self, obs: Tensor, actions: Tensor) -> PolicyOutput:
-        """Log-probabilities, entropy and values of observations [B, *obs] and the actions taken there, [B] or [B, A]."""
+        """Log-probabilities, entropy and values of obs [B, *obs] and the actions taken there, [B] or [B, A]."""
         out = self.actor(self._flat(obs))
         if self.is_discrete:
             logprobs, entropy = categorical(out, actions)
@@ -141,7 +143,7 @@ def linear(inputs: int, outputs: int, gain: float, generator: torch.Generator | 
 
 
 def numpy_act(policy: ActorCritic) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
-    """`policy.act` on NumPy arrays, without torch's cost per call: for a handful of observations it is many times faster.
+    """`policy.act` on NumPy arrays, without torch's cost per call, which outweighs a handful of observations.
 
     The weights are views of torch's memory, so each optimiser step is seen here with nothing copied.
     Args of the result: obs [N, *obs], noise [N, A] or None. A policy that is not an ActorCritic keeps its own `act`.

@@ -27,7 +27,8 @@ class TabularEnv(gym.Env):
         states, actions = self.rewards.shape
         if self.transitions.shape != (states, actions, states):
             raise ValueError(
-                f"transitions have shape {self.transitions.shape}, expected {(states, actions, states)} for rewards of shape {self.rewards.shape}"
+                f"transitions have shape {self.transitions.shape}, expected {(states, actions, states)} "
+                f"for rewards of shape {self.rewards.shape}"
             )
         if (self.transitions < 0).any() or (self.transitions.sum(-1) > 1 + 1e-12).any():
             raise ValueError("transitions[s, a] must be probabilities that sum to at most 1")
@@ -80,7 +81,7 @@ def constant_reward() -> TabularEnv:
 
 
 def reward_is_seen() -> TabularEnv:
-    """One step; the reward, -1 or +1, is what the observation says: V = ±1. Fails if the critic does not see its input."""
+    """One step; the observation tells the reward, -1 or +1: V = ±1. Fails if the critic does not see its input."""
     return TabularEnv(np.zeros((2, 1, 2)), [[-1.0], [1.0]], start=[0.5, 0.5])
 
 
@@ -105,7 +106,7 @@ def forever(time_limit: int | None = 8) -> TabularEnv:
 
 
 def corridor(length: int = 5, time_limit: int | None = None) -> TabularEnv:
-    """A walk over `length` states from the middle: action 0 goes left, 1 right; leaving on the right pays 1, on the left 0.
+    """A walk over `length` states from the middle: action 0 goes left, 1 right; only leaving on the right pays, 1.
 
     Under the uniform policy and γ = 1, V(s) = (s + 1) / (length + 1) (Sutton and Barto 2018, example 6.2).
     """

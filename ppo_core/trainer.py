@@ -70,8 +70,8 @@ class Evaluation(NamedTuple):
 class Trainer:
     """PPO on N environments, one iteration at a time.
 
-    `env` and `policy` replace what `config` would make. An iteration is all or nothing: whatever interrupts it (you, a NaN,
-    a worker that dies), the trainer stays as it was after the last complete one, and `run()` goes on from there.
+    `env` and `policy` replace what `config` would make. An iteration is all or nothing: whatever interrupts it
+    (you, a NaN, a worker that dies), the trainer stays as it was after the last complete one, and `run()` goes on.
     Raises: ConfigError, UnsupportedSpaceError.
     """
 
@@ -170,7 +170,7 @@ class Trainer:
             self._check_finite(name, getattr(rollout, name))
 
     def update(self) -> tuple[LossTerms, float, int]:
-        """Improve the policy on `self.rollout`. Returns means over all minibatches: (LossTerms, gradient norm), and the epochs done."""
+        """Improve the policy on `self.rollout`. Returns (mean LossTerms, mean gradient norm, epochs done)."""
         config, terms, grad_norms = self.config, [], []
         for epoch in range(1, config.update_epochs + 1):
             for minibatch in self.rollout.minibatches(config.num_minibatches, self.generator):
@@ -196,15 +196,16 @@ class Trainer:
                 else ""
             )
             raise NonFiniteError(
-                f"{name} holds a NaN or an infinity{where}, in update {self.iteration + 1}; the weights are those of update {self.iteration}"
+                f"{name} holds a NaN or an infinity{where}, in update {self.iteration + 1}; "
+                f"the weights are those of update {self.iteration}"
             )
 
     # ---- looking at what was learned
 
     def evaluate(self, num_episodes: int = 20, seed: int = 1000, deterministic: bool = True) -> Evaluation:
-        """Play whole episodes in fresh environments, without learning; training goes on afterwards as if nothing had happened.
+        """Play whole episodes in fresh environments, without learning; training goes on as if nothing had happened.
 
-        `deterministic` takes the most probable action, otherwise a sample. Episode i always starts from the same seeded state.
+        `deterministic` takes the most probable action, otherwise a sample. Episode i always has the same seed.
         Returns: Evaluation(returns [E], lengths [E]). Raises: ConfigError if there is no way to make fresh environments.
         """
         if num_episodes < 1:
@@ -227,7 +228,7 @@ class Trainer:
         return Evaluation(returns, lengths)
 
     def film(self, seed: int = 1000, deterministic: bool = True) -> tuple[list[np.ndarray], float]:
-        """Play one episode with pictures. Returns ([height, width, 3] uint8 frames, undiscounted return). Needs no display."""
+        """Play one episode with pictures, without a display. Returns ([height, width, 3] uint8 frames, its return)."""
         env = make_env(self.config.env_id, render_mode="rgb_array")
         generator = torch.Generator().manual_seed(seed)
         try:
@@ -271,19 +272,21 @@ class Trainer:
         """A trainer that goes on exactly where `save` left off; `changes` replace settings, such as total_timesteps.
 
         Environments are put back by replaying their episodes under way. One that cannot be (no `restore`, or not
-        deterministic under its seed) starts a new episode: then weights and optimiser are the same, later numbers are not.
+        deterministic under its seed) starts a new episode: weights and optimiser are the same, later numbers not.
         Raises: CheckpointError, ConfigError.
         """
         tensors, facts = load_checkpoint(path)
         fixed = sorted({"env_id", "num_envs", "hidden_size"} & changes.keys())
         if fixed:
             raise ConfigError(
-                f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: its weights and episodes depend on it"
+                f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: "
+                "its weights and episodes depend on it"
             )
         trainer = cls(PPOConfig.from_dict({**facts["config"], **changes}), env, policy)
         if tensors["weights"].shape != trainer.weights.shape:
             raise CheckpointError(
-                f"{path} holds {tensors['weights'].numel()} weights, but this policy has {trainer.weights.numel()}: pass the policy it was made with"
+                f"{path} holds {tensors['weights'].numel()} weights, but this policy has "
+                f"{trainer.weights.numel()}: pass the policy it was made with"
             )
         trainer._set_state(tensors, facts)
         return trainer
@@ -323,7 +326,7 @@ class Trainer:
         self._env_moved_on = True
 
     def _restore_env(self) -> None:
-        """Put the environments back to the end of the last complete iteration, or reset them where that cannot be done."""
+        """Put the environments back to the end of the last complete iteration; reset those that cannot be."""
         if hasattr(self.env, "restore"):
             actions = [within_bounds(a, self.env.single_action_space) for a in self.episodes.actions]
             self.obs = self.env.restore(self.config.seed, self.episodes.count.tolist(), actions)
@@ -347,15 +350,15 @@ def make_vector_env(config: PPOConfig) -> VectorEnv:
 
 
 def within_bounds(actions: np.ndarray, space: gym.Space) -> np.ndarray:
-    """Actions as the environment may get them: Box actions clipped to its bounds, Discrete ones as they are, [N] or [N, A].
+    """Actions [N] or [N, A] as the environment may get them: those of a Box are clipped to its bounds.
 
-    The rollout keeps the actions as sampled: their log-probability is that of what was sampled, not of what was clipped.
+    The rollout keeps the sampled actions, because the log-probability is that of what was sampled, not clipped.
     """
     return np.clip(actions, space.low, space.high) if isinstance(space, gym.spaces.Box) else actions
 
 
 def flatten_parameters(policy: nn.Module) -> nn.Parameter:
-    """Lay all weights in one tensor [P] and all gradients in another; the policy's own parameters become views of them.
+    """Lay all weights in one tensor [P] and all gradients in another; the policy's parameters become views of them.
 
     One tensor means one Adam step, one norm and one copy, where there were a dozen of each.
     """
@@ -371,7 +374,7 @@ def flatten_parameters(policy: nn.Module) -> nn.Parameter:
 
 
 def clip_gradient(grad: Tensor, max_norm: float) -> Tensor:
-    """Scale `grad` [P] in place so that its norm is at most `max_norm` (0: leave it). Returns the norm before, a scalar."""
+    """Scale `grad` [P] in place so that its norm is at most `max_norm` (0: leave it). Returns the norm before."""
     norm = grad.norm()
     if max_norm:
         grad.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))
@@ -379,7 +382,7 @@ def clip_gradient(grad: Tensor, max_norm: float) -> Tensor:
 
 
 def explained_variance(values: Tensor, returns: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns): 1 is a perfect critic, 0 no better than a constant; NaN if returns are constant."""
+    """1 - Var(returns - values) / Var(returns): 1 is a perfect critic, 0 a constant one; NaN for constant returns."""
     variance = returns.var(correction=0)
     return float("nan") if variance == 0 else float(1 - (returns - values).var(correction=0) / variance)
 
