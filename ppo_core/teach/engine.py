@@ -38,11 +38,16 @@ def check(name: str, answer: Any) -> Any:
         for number, case in enumerate(exercise.cases):
             _run(exercise, case, answer, first=number == 0)
     except _NotStarted:
-        _say(f'{name}: not started yet. hint("{name}") gives a first hint; the chapter goes on with the book\'s solution.')
+        _say(
+            f'{name}: not started yet. hint("{name}") gives a first hint; the chapter goes on with the book\'s solution.'
+        )
         return exercise.reference
     except Wrong as wrong:
         progress.record(name, tried=True)
-        _say(f"{name}: not yet. {wrong}", f'hint("{name}") helps further; the chapter goes on with the book\'s solution.')
+        _say(
+            f"{name}: not yet. {wrong}",
+            f'hint("{name}") helps further; the chapter goes on with the book\'s solution.',
+        )
         return exercise.reference
     progress.record(name, tried=True, solved=True)
     count = len(exercise.cases)
@@ -82,7 +87,9 @@ def _run(exercise: Exercise, case: Case, answer: Any, first: bool) -> None:
             case.test(answer)
             return
         if callable(exercise.reference) and not callable(answer):
-            raise Wrong(f"The answer should be a function, but it is of type {type(answer).__name__}. Pass the function itself, without calling it.")
+            raise Wrong(
+                f"The answer should be a function, but it is of type {type(answer).__name__}. Pass the function itself, without calling it."
+            )
         arguments = case.arguments() if case.arguments else ()
         given = copy.deepcopy(arguments)
         result = answer(*given) if callable(answer) else answer
@@ -93,9 +100,13 @@ def _run(exercise: Exercise, case: Case, answer: Any, first: bool) -> None:
             raise _NotStarted from None
         raise Wrong(_crash(exercise, case, answer, error)) from None
     if callable(answer) and (result is None or result is Ellipsis):
-        raise Wrong("The function returned nothing. Is the line with `return` missing, or indented into the loop?")
+        raise Wrong(
+            "The function returned nothing. Is the line with `return` missing, or indented into the loop?"
+        )
     if not all(_same(a, b, 0.0) for a, b in zip(arguments, given, strict=True)):
-        raise Wrong("The function changed one of its arguments in place. Make a new array for the result; rewards are never modified.")
+        raise Wrong(
+            "The function changed one of its arguments in place. Make a new array for the result; rewards are never modified."
+        )
     expected = exercise.oracle(*arguments) if callable(exercise.oracle) else exercise.oracle
     _form(result, expected)
     if not _same(result, expected, exercise.tolerance):
@@ -141,7 +152,9 @@ def _first_difference(result: Any, expected: Any, tolerance: float) -> str:
     if got.ndim == 0:
         return f"got {got:.4g}, expected {want:.4g}"
     index = tuple(int(i) for i in np.argwhere(~np.isclose(got, want, rtol=tolerance, atol=tolerance))[0])
-    axes = dict(zip(("t", "env"), index)) if got.ndim == 2 else {"index": index if len(index) > 1 else index[0]}
+    axes = (
+        dict(zip(("t", "env"), index, strict=True)) if got.ndim == 2 else {"index": index if len(index) > 1 else index[0]}
+    )
     where = ", ".join(f"{axis} = {i}" for axis, i in axes.items())
     return f"at {where}: got {got[index]:.4g}, expected {want[index]:.4g}"
 
@@ -162,7 +175,11 @@ def _same(a: Any, b: Any, tolerance: float) -> bool:
         a, b = _array(a), _array(b)
     except (TypeError, ValueError):
         return bool(a is b or np.all(a == b))
-    return a.shape == b.shape and bool(np.allclose(a.astype(np.float64), b.astype(np.float64), rtol=tolerance, atol=tolerance, equal_nan=True))
+    return a.shape == b.shape and bool(
+        np.allclose(
+            a.astype(np.float64), b.astype(np.float64), rtol=tolerance, atol=tolerance, equal_nan=True
+        )
+    )
 
 
 def _is_stub(answer: Callable[..., Any]) -> bool:

@@ -12,24 +12,25 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-# After Okabe and Ito (2008), the light ones darkened: each stands 3:1 or better against white, and
-# neighbours differ in lightness too, so that they stay apart for every kind of colour vision and in print.
+# Each stands 4.5:1 or better against white and the first three stay apart for every kind of colour vision. Red means
+# "wrong" or "worse", green "right"; neither is ever the only difference.
 PALETTE = {
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "green": "#00875F",
-    "purple": "#B0588C",
-    "black": "#1A1A1A",
-    "orange": "#B87A00",
+    "teal": "#0b7285",
+    "amber": "#b45309",
+    "violet": "#6741d9",
+    "grey": "#5c6770",
+    "red": "#b02a37",
+    "green": "#2b7a3d",
 }
+INK = "#1c2733"
 LINE_STYLES = ["-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1))]  # colour is never the only difference
 
 _PAPER = {
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "savefig.facecolor": "white",
-    "text.color": "#1A1A1A",
-    "axes.labelcolor": "#1A1A1A",
+    "text.color": INK,
+    "axes.labelcolor": INK,
     "axes.edgecolor": "#5A5A5A",
     "xtick.color": "#3A3A3A",
     "ytick.color": "#3A3A3A",
@@ -41,11 +42,11 @@ _PAPER = {
     "axes.spines.right": False,
     "axes.titlesize": "medium",
     "axes.titlelocation": "left",
-    "figure.figsize": (6.4, 3.4),
+    "figure.figsize": (6.6, 3.4),
     "figure.constrained_layout.use": True,
     "lines.linewidth": 1.8,
     "legend.frameon": False,
-    "font.size": 10.5,
+    "font.size": 10,
 }
 
 

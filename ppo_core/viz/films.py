@@ -18,7 +18,14 @@ class FilmTooLarge(ValueError):
     """The encoded film is larger than a page should carry."""
 
 
-def film(frames: Iterable[np.ndarray] | str | Path, alt: str, fps: int = 30, *, caption: str | None = None, max_kb: int = 600) -> None:
+def film(
+    frames: Iterable[np.ndarray] | str | Path,
+    alt: str,
+    fps: int = 30,
+    *,
+    caption: str | None = None,
+    max_kb: int = 600,
+) -> None:
     """Display a film with controls, a poster frame and a text description; it does not start by itself.
 
     Args: `frames` are [height, width, 3] uint8 images, or the path of an mp4 or GIF file that is embedded as it
@@ -29,7 +36,14 @@ def film(frames: Iterable[np.ndarray] | str | Path, alt: str, fps: int = 30, *, 
     display_bundle(film_bundle(frames, alt, fps, caption=caption, max_kb=max_kb))
 
 
-def film_bundle(frames: Iterable[np.ndarray] | str | Path, alt: str, fps: int = 30, *, caption: str | None = None, max_kb: int = 600) -> dict[str, str]:
+def film_bundle(
+    frames: Iterable[np.ndarray] | str | Path,
+    alt: str,
+    fps: int = 30,
+    *,
+    caption: str | None = None,
+    max_kb: int = 600,
+) -> dict[str, str]:
     """The MIME bundle of a film: HTML that holds it whole, a PNG of the poster frame (print), text (terminals)."""
     alt = described(alt, "a film")
     if isinstance(frames, (str, Path)):
@@ -50,7 +64,10 @@ def film_bundle(frames: Iterable[np.ndarray] | str | Path, alt: str, fps: int = 
         )
     encoded, shot = base64.b64encode(data).decode(), _png(poster)
     height, width = poster.shape[:2]
-    label, size = html.escape(alt), f'width="{width}" height="{height}" style="max-width:100%;height:auto;background:#fff"'
+    label, size = (
+        html.escape(alt),
+        f'width="{width}" height="{height}" style="max-width:100%;height:auto;background:#fff"',
+    )
     if kind == "mp4":
         picture = (
             f'<video controls muted playsinline preload="metadata" {size} aria-label="{label}" '
@@ -67,7 +84,9 @@ def film_bundle(frames: Iterable[np.ndarray] | str | Path, alt: str, fps: int = 
 def _checked(frame: np.ndarray) -> np.ndarray:
     frame = np.asarray(frame)
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        raise ValueError(f"a frame must be uint8 of shape [height, width, 3], got {frame.dtype} {frame.shape}")
+        raise ValueError(
+            f"a frame must be uint8 of shape [height, width, 3], got {frame.dtype} {frame.shape}"
+        )
     return frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]  # H.264 wants even sizes
 
 
@@ -75,7 +94,11 @@ def _encode(images: list[np.ndarray], fps: int) -> tuple[bytes, str]:
     """The film as bytes, and its kind: mp4, or GIF where there is no ffmpeg."""
     try:
         return _mp4(images, fps), "mp4"
-    except (ImportError, RuntimeError, OSError):  # not installed, or installed without a binary for this machine
+    except (
+        ImportError,
+        RuntimeError,
+        OSError,
+    ):  # not installed, or installed without a binary for this machine
         return _gif(images, fps), "gif"
 
 
@@ -105,7 +128,9 @@ def _mp4(images: list[np.ndarray], fps: int) -> bytes:
 def _gif(images: list[np.ndarray], fps: int) -> bytes:
     pictures = [Image.fromarray(image).quantize(32) for image in images]
     file = io.BytesIO()
-    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=1000 / fps, loop=0, optimize=True)
+    pictures[0].save(
+        file, "GIF", save_all=True, append_images=pictures[1:], duration=1000 / fps, loop=0, optimize=True
+    )
     return file.getvalue()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from ppo_core.viz.figures import PALETTE, display_bundle, figure_bundle, in_notebook, style
+from ppo_core.viz.figures import INK, display_bundle, figure_bundle, in_notebook, style
 
 
 class LiveCurve:
@@ -25,7 +25,9 @@ class LiveCurve:
     and says so; the cell goes on after the block with what it has.
     """
 
-    def __init__(self, xlabel: str, ylabel: str, *, title: str = "", goal: float | None = None, every: float = 0.5):
+    def __init__(
+        self, xlabel: str, ylabel: str, *, title: str = "", goal: float | None = None, every: float = 0.5
+    ):
         style()
         self.xlabel, self.ylabel, self.title, self.goal, self.every = xlabel, ylabel, title, goal, every
         self.series: dict[str, tuple[list[float], list[float]]] = {}
@@ -87,8 +89,15 @@ class LiveCurve:
         for name, (xs, ys) in self.series.items():
             ax.plot(xs, ys, label=name or None, marker="o" if len(xs) == 1 else None)
         if self.goal is not None:
-            ax.axhline(self.goal, color=PALETTE["black"], linestyle=(0, (2, 3)), linewidth=1)
-            ax.annotate(f"goal {self.goal:g}", (1, self.goal), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right")
+            ax.axhline(self.goal, color=INK, linestyle=(0, (2, 3)), linewidth=1)
+            ax.annotate(
+                f"goal {self.goal:g}",
+                (1, self.goal),
+                (-2, 3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+            )
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel, title=self.title)
         ax.margins(y=0.12)
         if any(self.series):

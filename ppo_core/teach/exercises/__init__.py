@@ -25,5 +25,8 @@ def find(name: str) -> Exercise:
     known = all_exercises()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        raise KeyError(f"no exercise is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"))
+        raise KeyError(
+            f"no exercise is called {name!r}"
+            + (f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}")
+        )
     return known[name]

@@ -22,7 +22,9 @@ def gae_loop(rewards, values, next_values, terminated, truncated, gamma, gae_lam
 
 def double_sum(rewards, values, next_values, terminated, truncated, gamma, gae_lambda):
     """The oracle: A_t = Σ_l (γλ)^l δ_{t+l}, up to and including the step that ends the episode, term by term."""
-    rewards, values, next_values, terminated, truncated = map(np.asarray, (rewards, values, next_values, terminated, truncated))
+    rewards, values, next_values, terminated, truncated = map(
+        np.asarray, (rewards, values, next_values, terminated, truncated)
+    )
     advantages = np.zeros(rewards.shape)
     num_steps, num_envs = rewards.shape
     for env in range(num_envs):
@@ -36,14 +38,24 @@ def double_sum(rewards, values, next_values, terminated, truncated, gamma, gae_l
     return advantages
 
 
-def rollout(gamma: float, gae_lambda: float, num_steps: int = 6, num_envs: int = 2, *, terminated: Sequence = (), truncated: Sequence = ()) -> Callable[[], tuple]:
+def rollout(
+    gamma: float,
+    gae_lambda: float,
+    num_steps: int = 6,
+    num_envs: int = 2,
+    *,
+    terminated: Sequence = (),
+    truncated: Sequence = (),
+) -> Callable[[], tuple]:
     """Arguments of gae_loop, as a case wants them: random rewards and values, with episode ends at the given (t, env)."""
 
     def arguments() -> tuple:
         import torch
 
         generator = torch.Generator().manual_seed(5)
-        rewards, values, next_values = (torch.randn(num_steps, num_envs, generator=generator) for _ in range(3))
+        rewards, values, next_values = (
+            torch.randn(num_steps, num_envs, generator=generator) for _ in range(3)
+        )
         ended, stopped = (torch.zeros(num_steps, num_envs, dtype=torch.bool) for _ in range(2))
         for t, env in terminated:
             ended[t, env] = True
@@ -57,14 +69,28 @@ def rollout(gamma: float, gae_lambda: float, num_steps: int = 6, num_envs: int =
     return arguments
 
 
-def recursion(*, bootstrap: str = "next_values", stop: str = "terminated", cut: str = "done", shift: int = 0, decay: str = "both", rows: str = "all") -> Callable[..., Any]:
+def recursion(
+    *,
+    bootstrap: str = "next_values",
+    stop: str = "terminated",
+    cut: str = "done",
+    shift: int = 0,
+    decay: str = "both",
+    rows: str = "all",
+) -> Callable[..., Any]:
     """A GAE recursion with one thing changed: what a misconception computes."""
 
     def wrong(rewards, values, next_values, terminated, truncated, gamma, gae_lambda):
-        rewards, values, next_values, terminated, truncated = map(np.asarray, (rewards, values, next_values, terminated, truncated))
+        rewards, values, next_values, terminated, truncated = map(
+            np.asarray, (rewards, values, next_values, terminated, truncated)
+        )
         done = terminated | truncated
         ends = {"terminated": terminated, "done": done, "never": np.zeros_like(done)}
-        successors = {"next_values": next_values, "values": values, "following row": np.concatenate([values[1:], next_values[-1:]])}
+        successors = {
+            "next_values": next_values,
+            "values": values,
+            "following row": np.concatenate([values[1:], next_values[-1:]]),
+        }
         factor = {"both": gamma * gae_lambda, "lambda": gae_lambda, "gamma": gamma, "none": 1.0}[decay]
         zero = np.zeros_like(done[:1])
         stops, cuts = ends[stop], ends[cut]
@@ -86,7 +112,9 @@ def recursion(*, bootstrap: str = "next_values", stop: str = "terminated", cut: 
 
 def forward_sum(rewards, values, next_values, terminated, truncated, gamma, gae_lambda):
     """The recursion run from the first step to the last: it adds up the past."""
-    rewards, values, next_values, terminated, truncated = map(np.asarray, (rewards, values, next_values, terminated, truncated))
+    rewards, values, next_values, terminated, truncated = map(
+        np.asarray, (rewards, values, next_values, terminated, truncated)
+    )
     deltas = rewards + gamma * next_values * ~terminated - values
     running, advantages = np.zeros(rewards.shape[1]), np.zeros(rewards.shape)
     for t in range(len(rewards)):
@@ -112,9 +140,21 @@ GAE_LOOP = Exercise(
         "running = δ + gamma * gae_lambda * (not done[t]) * running; advantages[t] = running. Start with running = 0.",
     ),
     cases=(
-        Case("one step, nothing ends", "With one step the advantage is δ alone: r + γ V(next) - V (section 'One step').", rollout(0.9, 0.8, num_steps=1)),
-        Case("λ = 0", "With λ = 0 only the step's own δ counts; nothing of A_{t+1} may come in (section 'The two limits').", rollout(0.9, 0.0, num_steps=4)),
-        Case("several steps, nothing ends", "A_t is δ_t plus γλ times A_{t+1} (section 'The recursion').", rollout(0.9, 0.8)),
+        Case(
+            "one step, nothing ends",
+            "With one step the advantage is δ alone: r + γ V(next) - V (section 'One step').",
+            rollout(0.9, 0.8, num_steps=1),
+        ),
+        Case(
+            "λ = 0",
+            "With λ = 0 only the step's own δ counts; nothing of A_{t+1} may come in (section 'The two limits').",
+            rollout(0.9, 0.0, num_steps=4),
+        ),
+        Case(
+            "several steps, nothing ends",
+            "A_t is δ_t plus γλ times A_{t+1} (section 'The recursion').",
+            rollout(0.9, 0.8),
+        ),
         Case(
             "λ = 1",
             "With λ = 1 the advantage is the whole discounted return, minus V(o_t) (section 'The two limits').",
@@ -133,7 +173,14 @@ GAE_LOOP = Exercise(
         Case(
             "both, and the rollout ends on a termination",
             "Every ending is treated where it happens, the last row included.",
-            rollout(0.99, 0.95, num_steps=9, num_envs=3, terminated=[(8, 0), (2, 1)], truncated=[(5, 1), (8, 2), (0, 0)]),
+            rollout(
+                0.99,
+                0.95,
+                num_steps=9,
+                num_envs=3,
+                terminated=[(8, 0), (2, 1)],
+                truncated=[(5, 1), (8, 2), (0, 0)],
+            ),
         ),
     ),
     reference=gae_loop,
@@ -191,7 +238,11 @@ GAE_LOOP = Exercise(
             recursion(decay="gamma"),
             "λ is missing in the recursion: with γ alone this is the λ = 1 estimate for every λ. The factor is γλ (section 'The recursion').",
         ),
-        Misconception("recursion without decay", recursion(decay="none"), "A_{t+1} comes in undiscounted: its factor is γλ (section 'The recursion')."),
+        Misconception(
+            "recursion without decay",
+            recursion(decay="none"),
+            "A_{t+1} comes in undiscounted: its factor is γλ (section 'The recursion').",
+        ),
         Misconception(
             "last row left out",
             recursion(rows="without the last"),
