@@ -16,8 +16,9 @@ SKIPPER = "import pytest\n\ndef test_it():\n    pytest.skip({reason!r})\n"
 def outcome(folder: Path, reason: str, ci: str) -> str:
     (folder / "conftest.py").write_text(CONFTEST.read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "test_skip.py").write_text(SKIPPER.format(reason=reason), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(folder)]
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "CI": ci}, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    env = {**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
     return done.stdout.strip().splitlines()[-1]
 
 
