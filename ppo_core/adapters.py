@@ -32,7 +32,8 @@ class GymnasiumVectorEnv:
         if self.mode == gym.vector.AutoresetMode.NEXT_STEP and not resets_a_part:
             raise ConfigError(
                 f"{type(envs.unwrapped).__name__} resets in NEXT_STEP mode and cannot reset single environments, "
-                "so one row per episode would be no transition: make it with autoreset_mode SAME_STEP or DISABLED, or use SerialVectorEnv"
+                "so one row per episode would be no transition: "
+                "make it with autoreset_mode SAME_STEP or DISABLED, or use SerialVectorEnv"
             )
         self._seed, self._episodes = None, np.zeros(self.num_envs, np.int64)
 

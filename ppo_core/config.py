@@ -29,15 +29,15 @@ class PPOConfig:
     # fmt: off
     env_id: str = setting("CartPole-v1", "Gymnasium environment to train on")
     seed: int = setting(1, "seed of weights, sampling, shuffling and environments", at_least=0, at_most=2**63 - 1)
-    total_timesteps: int = setting(100_000, "length of training", "environment steps", at_least=1)
+    total_timesteps: int = setting(50_000, "length of training", "environment steps", at_least=1)
     num_envs: int = setting(8, "environments stepped side by side (N)", "environments", at_least=1)
-    num_steps: int = setting(128, "steps of each environment per rollout (T)", "steps", at_least=1)
+    num_steps: int = setting(32, "steps of each environment per rollout (T)", "steps", at_least=1)
     num_workers: int = setting(0, "worker processes for the environments; 0: this process", "processes", at_least=0)
 
-    learning_rate: float = setting(1e-3, "Adam's step size at the start", at_least=0.0)
+    learning_rate: float = setting(2e-3, "Adam's step size at the start", at_least=0.0)
     anneal_lr: bool = setting(True, "lower the learning rate linearly, to reach 0 after the last update")
     adam_eps: float = setting(1e-5, "Adam's epsilon", at_least=0.0)
-    gamma: float = setting(0.99, "discount γ", at_least=0.0, at_most=1.0)
+    gamma: float = setting(0.98, "discount γ", at_least=0.0, at_most=1.0)
     gae_lambda: float = setting(0.95, "λ of generalized advantage estimation", at_least=0.0, at_most=1.0)
     num_minibatches: int = setting(4, "parts into which each rollout is cut", "minibatches", at_least=1)
     update_epochs: int = setting(4, "passes over each rollout", "epochs", at_least=1)
@@ -50,7 +50,7 @@ class PPOConfig:
     target_kl: float | None = setting(None, "end an update once its KL divergence is above this", "nats", at_least=0.0)
 
     hidden_size: int = setting(64, "width of the two hidden layers of actor and critic", "units", at_least=1)
-    torch_threads: int = setting(1, "for torch; small networks are fastest with 1; 0: torch's choice", "threads", at_least=0)
+    torch_threads: int = setting(1, "1 is fastest for small networks; 0: torch's own choice", "threads", at_least=0)
     # fmt: on
 
     def __post_init__(self) -> None:
@@ -111,9 +111,9 @@ class PPOConfig:
 # What differs from the defaults, for the environments that the book trains on.
 PRESETS: dict[str, dict[str, Any]] = {
     "CartPole-v1": {},
-    "Acrobot-v1": {"num_envs": 16, "total_timesteps": 200_000, "gamma": 0.99},
+    "Acrobot-v1": {"num_envs": 16, "num_steps": 64, "total_timesteps": 150_000, "gamma": 0.99},
     "Pendulum-v1": {
-        "num_envs": 16, "num_steps": 256, "total_timesteps": 400_000, "learning_rate": 1e-3, "gamma": 0.9,
+        "num_envs": 16, "num_steps": 128, "total_timesteps": 300_000, "learning_rate": 1e-3, "gamma": 0.9,
         "update_epochs": 10, "num_minibatches": 16, "ent_coef": 0.0,
     },
 }  # fmt: skip

@@ -206,7 +206,7 @@ class Trainer:
         """Play whole episodes in fresh environments, without learning; training goes on as if nothing had happened.
 
         `deterministic` takes the most probable action, otherwise a sample. Episode i always has the same seed.
-        Returns: Evaluation(returns [E], lengths [E]). Raises: ConfigError if there is no way to make fresh environments.
+        Returns: Evaluation(returns [E], lengths [E]). Raises: ConfigError for no episodes.
         """
         if num_episodes < 1:
             raise ConfigError(f"num_episodes={num_episodes} must be at least 1")
