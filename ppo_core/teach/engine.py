@@ -6,8 +6,10 @@ the cells below it run. Everything is printed as plain text that depends on the 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dis
+import io
 import linecache
 import textwrap
 import traceback
@@ -20,7 +22,7 @@ from ppo_core.teach import progress
 from ppo_core.teach.exercise import Case, Exercise, Wrong
 from ppo_core.teach.exercises import all_exercises, find
 
-_WIDTH = 92  # a page's code block at 1280 px, and a slide
+_WIDTH = 88  # what a page's code block shows at 1280 px
 _STUB_OPERATIONS = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "LOAD_SMALL_INT"}
 
 
@@ -103,7 +105,7 @@ def _run(exercise: Exercise, case: Case, answer: Any, first: bool) -> None:
         raise Wrong(
             "The function returned nothing. Is the line with `return` missing, or indented into the loop?"
         )
-    if not all(_same(a, b, 0.0) for a, b in zip(arguments, given, strict=True)):
+    if any(_is_array(a) and not _same(a, b, 0.0) for a, b in zip(arguments, given, strict=True)):
         raise Wrong(
             "The function changed one of its arguments in place. Make a new array for the result; rewards are never modified."
         )
@@ -126,36 +128,35 @@ def _form(result: Any, expected: Any) -> None:
 
 def _diagnose(exercise: Exercise, case: Case, answer: Any, result: Any, expected: Any) -> str:
     """Which mistake gives these numbers: a known misconception that agrees in every case, or else the case's own words."""
-    for misconception in exercise.misconceptions:
-        if _explains(misconception.wrong, exercise, answer):
-            return misconception.message
-    return f"{case.why} Case: {case.name}; {_first_difference(result, expected, exercise.tolerance)}."
+    asked = [case.arguments() if case.arguments else () for case in exercise.cases if case.test is None]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # a reader's own print has been seen once already
+            theirs = [
+                answer(*copy.deepcopy(arguments)) if callable(answer) else answer for arguments in asked
+            ]
+    except Exception:
+        theirs = []
+    for misconception in exercise.misconceptions if theirs else ():
+        wrong = (misconception.wrong(*copy.deepcopy(arguments)) for arguments in asked)
+        if all(_same(a, b, exercise.tolerance) for a, b in zip(theirs, wrong, strict=True)):
+            return misconception.message + _where(exercise, misconception.read)
+    difference = _first_difference(exercise, result, expected)
+    return f"{case.why} Case {case.name!r}: {difference}.{_where(exercise, case.read)}"
 
 
-def _explains(wrong: Callable[..., Any], exercise: Exercise, answer: Any) -> bool:
-    """Whether `wrong` gives the same numbers as the answer in every case that compares numbers."""
-    for case in exercise.cases:
-        if case.test is not None:
-            continue
-        arguments = case.arguments() if case.arguments else ()
-        try:
-            theirs = answer(*copy.deepcopy(arguments)) if callable(answer) else answer
-        except Exception:
-            return False
-        if not _same(theirs, wrong(*copy.deepcopy(arguments)), exercise.tolerance):
-            return False
-    return True
+def _where(exercise: Exercise, section: str) -> str:
+    """Where to read on."""
+    return f" Read: chapter {exercise.chapter}" + (f", '{section}'." if section else ".")
 
 
-def _first_difference(result: Any, expected: Any, tolerance: float) -> str:
+def _first_difference(exercise: Exercise, result: Any, expected: Any) -> str:
     got, want = (np.asarray(_array(x), dtype=np.float64) for x in (result, expected))
     if got.ndim == 0:
         return f"got {got:.4g}, expected {want:.4g}"
-    index = tuple(int(i) for i in np.argwhere(~np.isclose(got, want, rtol=tolerance, atol=tolerance))[0])
-    axes = (
-        dict(zip(("t", "env"), index, strict=True)) if got.ndim == 2 else {"index": index if len(index) > 1 else index[0]}
-    )
-    where = ", ".join(f"{axis} = {i}" for axis, i in axes.items())
+    differs = ~np.isclose(got, want, rtol=exercise.tolerance, atol=exercise.tolerance)
+    index = tuple(int(i) for i in np.argwhere(differs)[0])
+    axes = exercise.axes if len(exercise.axes) == got.ndim else [f"axis {i}" for i in range(got.ndim)]
+    where = ", ".join(f"{axis} = {i}" for axis, i in zip(axes, index, strict=True))
     return f"at {where}: got {got[index]:.4g}, expected {want[index]:.4g}"
 
 
@@ -167,6 +168,13 @@ def _array(value: Any) -> Any:
     if array.dtype == object or array.dtype.kind in "US":
         raise TypeError("not numbers")
     return array
+
+
+def _is_array(value: Any) -> bool:
+    try:
+        return np.ndim(_array(value)) > 0
+    except (TypeError, ValueError):
+        return False
 
 
 def _same(a: Any, b: Any, tolerance: float) -> bool:
@@ -194,19 +202,21 @@ def _crash(exercise: Exercise, case: Case, answer: Any, error: Exception) -> str
     """The last traceback line and the reader's own line that led to it, and what such an error usually means."""
     own_file = getattr(getattr(answer, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own_file]
-    place = ""
+    said = traceback.format_exception_only(error)[-1].strip().rstrip(".")
+    message = f"In case {case.name!r} the code stopped with an error"
     if frames:
-        line = frames[-1].lineno
-        source = linecache.getline(own_file, line).strip()
-        place = f" in line {line} of your cell" + (f" ( {source} )" if source else "")
-    said = traceback.format_exception_only(error)[-1].strip()
-    message = f"The code stopped with an error{place}, in the case {case.name!r}: {said}."
-    for fragment, meaning in exercise.crash_help.items():
-        if fragment in str(error):
-            message += f" {meaning}"
-    return message
+        source = linecache.getline(own_file, frames[-1].lineno).strip()
+        message += f", in line {frames[-1].lineno} of your cell:" + (f"\n    {source}" if source else "")
+    meanings = [meaning for fragment, meaning in exercise.crash_help.items() if fragment in str(error)]
+    return "\n".join([message if frames else message + ":", f"{said}.", *dict.fromkeys(meanings)])
 
 
 def _say(*paragraphs: str) -> None:
-    for paragraph in paragraphs:
-        print(textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False).rstrip())
+    """Print paragraphs, wrapped; a line that is indented is code and printed as it is."""
+    for line in "\n".join(paragraphs).splitlines():
+        code = line.startswith("    ")
+        print(
+            line
+            if code
+            else textwrap.fill(line, _WIDTH, break_long_words=False, break_on_hyphens=False).rstrip()
+        )

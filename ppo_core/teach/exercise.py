@@ -17,22 +17,25 @@ class Case:
 
     Either `arguments`: a function without parameters that makes the arguments of one call, whose result is compared
     with the exercise's oracle (for an answer that is a value and no function: leave both out). Or `test`: a function
-    that takes the answer and raises `Wrong`. `why` is said when the case fails and no misconception explains it.
+    that takes the answer and raises `Wrong`. `why` is said when the case fails and no misconception explains it, and
+    `read` names the section of the chapter that explains the idea.
     """
 
     name: str
     why: str
+    read: str = ""
     arguments: Callable[[], Sequence[Any]] | None = None
     test: Callable[[Any], None] | None = None
 
 
 @dataclass(frozen=True)
 class Misconception:
-    """A mistake that people make: `wrong` computes what they get, `message` names the idea and where to read."""
+    """A mistake that people make: `wrong` computes what they get, `message` names the idea, `read` the section."""
 
     name: str
     wrong: Callable[..., Any]
     message: str
+    read: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Exercise:
 
     `oracle` computes the right result in another way than `reference`, which is what a reader's notebook goes on
     with. `cases` go from the simplest to the hardest, each about one idea. `crash_help` maps a fragment of an error
-    message to what it usually means. `note` is printed when the answer is right.
+    message to what it usually means. `axes` names the axes of a result in a message, and `note` is printed when the answer
+    is right.
     """
 
     name: str
@@ -54,4 +58,5 @@ class Exercise:
     misconceptions: tuple[Misconception, ...] = ()
     crash_help: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 1e-4
+    axes: tuple[str, ...] = ("t", "env")
     note: str = ""
