@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
 import sys
@@ -100,6 +101,8 @@ myst_enable_extensions = [
     "tasklist",
 ]
 myst_heading_anchors = 3
+# the numbers of the front page: it prints what tools/make_front_film.py measured
+myst_substitutions = {"film": json.loads((HERE / "_static/front_film.json").read_text(encoding="utf-8"))}
 myst_dmath_double_inline = True
 bibtex_bibfiles = [str(HERE / "references.bib")]
 bibtex_default_style = "plain"
@@ -119,6 +122,7 @@ autodoc_default_options = {"members": True}
 autodoc_type_aliases = {"ArrayLike": "ArrayLike", "NDArray": "NDArray"}
 autodoc_preserve_defaults = True
 maximum_signature_line_length = 72
+toc_object_entries_show_parents = "hide"
 python_use_unqualified_type_names = True
 nitpicky = True
 nitpick_ignore_regex = [
@@ -166,7 +170,7 @@ html_css_files = _if_there("custom.css")
 html_favicon = next(
     (f"_static/{name}" for name in _if_there("favicon.svg", "favicon.png", "favicon.ico")), None
 )
-html_logo = next((f"_static/{name}" for name in _if_there("logo.svg", "logo.png")), None)
+html_js_files = _if_there("page.js")
 html_context = {
     "default_mode": "auto",  # without it every first visit logs a console error
     "published": html_baseurl,
@@ -174,6 +178,7 @@ html_context = {
 }
 html_additional_pages = {"404": "404.html"}
 html_theme_options = {
+    "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo-dark.svg", "text": project, "alt_text": ""},
     "repository_url": REPOSITORY,
     "repository_branch": BRANCH,
     "path_to_docs": "",

@@ -9,6 +9,7 @@ what the source says elsewhere: the comment beside a NamedTuple's field, the hel
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import re
 
@@ -55,7 +56,7 @@ def block_to_rst(block: list[str]) -> list[str]:
     if first.startswith((">>>", "- ", "* ", ".. ", "::")):
         return block
     if is_equation(block):
-        return ["::", "", *(f"    {line.strip()}" for line in block)]
+        return [".. code-block:: text", "", *(f"    {line.strip()}" for line in block)]
     out: list[str] = []
     fields: list[str] = []
     rest = list(block)
@@ -92,7 +93,7 @@ def field_comments(cls: type) -> dict[str, str]:
         source = inspect.getsource(cls)
     except (OSError, TypeError):
         return {}
-    return dict(re.findall(r"^ {4}(\w+): [^#\n]*?# *(.+)$", source, re.M))
+    return dict(re.findall(r"^ {4}(\w+): (?:\(\n *)?[^#\n]*?# *(.+)$", source, re.M))
 
 
 def settings(cls: type) -> list[str]:
@@ -108,22 +109,22 @@ def settings(cls: type) -> list[str]:
     return [*out, ""] if out else []
 
 
+def find(dotted: str):
+    """The object behind ppo_core.module.Class, or None."""
+    module, _, name = dotted.rpartition(".")
+    return getattr(importlib.import_module(module), name, None)
+
+
 def process(app, what, name, obj, options, lines):
     """Sphinx's `autodoc-process-docstring`, for objects of ppo_core."""
     if not name.startswith("ppo_core"):
         return
     if lines and lines[0].startswith("Alias for field number"):
         owner = re.sub(r"\.\w+$", "", name)
-        comment = field_comments(_find(owner)).get(name.rsplit(".", 1)[1], "")
+        comment = field_comments(find(owner)).get(name.rsplit(".", 1)[1], "")
         lines[:] = [inline(comment), ""] if comment else []
         return
     lines[:] = to_rst(lines)
     if what == "class" and dataclasses.is_dataclass(obj):
         lines.extend(settings(obj))
 
-
-def _find(dotted: str):
-    import importlib
-
-    module, _, name = dotted.rpartition(".")
-    return getattr(importlib.import_module(module), name, None)

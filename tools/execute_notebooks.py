@@ -151,9 +151,10 @@ def run_child(path: Path, target: Path, root: Path) -> tuple[int, float, str]:
 
 def report(path: Path, fault: dict) -> str:
     bar = "-" * 78
+    error = re.sub(r"\x1b\[[0-9;]*m", "", fault["error"]).strip()  # no colours: this may go into a log
     return (
         f"\n{bar}\n{path.name}, cell {fault['cell']} (id {fault['id']}) failed:\n{bar}\n"
-        f"{fault['source']}\n{bar}\n{fault['error'].strip()}\n{bar}"
+        f"{fault['source']}\n{bar}\n{error}\n{bar}"
     )
 
 
