@@ -1,4 +1,4 @@
-"""What holds for every test: one thread for small networks, and no silent skip in CI."""
+"""What holds for every test: one thread for each library, no display, and no silent skip in CI."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 
 import pytest
 
-# before anything imports torch or NumPy: two pytest processes share the machine
+# Before torch or NumPy are first imported, here and in every process that a test starts.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
     os.environ.setdefault(name, "1")
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+# MPLBACKEND stays unset: the kernels in which nbval runs the notebooks inherit this environment, and theirs is inline.
 
 
 def fails_in_ci(reason: str) -> bool:
@@ -27,9 +29,7 @@ def pytest_runtest_makereport(item, call):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         if fails_in_ci(reason):
             report.outcome = "failed"
-            report.longrepr = (
-                f"{reason}\nCI=true: what may be missing on a reader's machine must be there in CI"
-            )
+            report.longrepr = f"{reason}\nCI=true: what a reader's machine may lack must be there in CI"
 
 
 def pytest_configure(config):
