@@ -38,3 +38,9 @@ def built_book() -> Path:
     if not (HTML / "index.html").exists():
         pytest.fail("there is no built book: run make book first", pytrace=False)
     return HTML
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shots", metavar="DIR", default=None, help="keep pictures of the pages of the built book in DIR"
+    )
