@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ppo_core.teach import check, engine, exercises, hint, status
+from ppo_core.teach import check, doctor, engine, exercises, hint, status
 from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong
 
 HERE = Path(__file__).parent
@@ -47,9 +47,8 @@ def collect(kind: str) -> list:
                 pytest.param(name, *answer, id=f"{name}: {mistake}") for mistake, answer in listed.items()
             ]
         else:
-            found += [
-                pytest.param(name, answer, id=f"{name}: {number}") for number, answer in enumerate(listed)
-            ]
+            named = listed.items() if isinstance(listed, dict) else enumerate(listed)
+            found += [pytest.param(name, answer, id=f"{name}: {which}") for which, answer in named]
     return found
 
 
@@ -300,3 +299,55 @@ def test_what_is_printed_depends_on_the_answer_alone(capsys) -> None:
     check("gae_loop", wrong)
     assert capsys.readouterr().out == first
     assert max(map(len, first.splitlines())) <= 88
+
+
+# --- the doctor ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def report():
+    return doctor.doctor(smoke_seconds=0.1)
+
+
+def test_the_doctor_finds_this_computer_ready(report) -> None:
+    assert report.ready, report
+    found = {check.name: check.detail for check in report.checks}
+    assert "2 started" in found["worker processes"]
+    assert re.search(r"[1-9][\d,]* steps per second", found["training"])
+    assert "600 by 400" in found["pictures of it"]
+
+
+def test_the_report_is_the_same_in_text_json_and_html(report) -> None:
+    text, page, plain = str(report), report._repr_html_(), json.loads(json.dumps(report.to_dict()))
+    for found in report.checks:
+        assert found.name in text and found.detail in text and found.name in page
+        assert {"name": found.name, "ok": found.ok} == {
+            key: plain["checks"][report.checks.index(found)][key] for key in ("name", "ok")
+        }
+    assert text.splitlines()[-1].startswith("Ready.") and plain["ready"] is True
+
+
+def test_the_doctor_names_what_is_missing_and_what_to_do(monkeypatch, capsys) -> None:
+    def no_torch():
+        raise doctor.Problem(f"broken at {Path.home()}/venv", "install torch")
+
+    def surprise():
+        raise ZeroDivisionError("what?")
+
+    for name in ("torch_works", "workers", "environment", "pictures", "notebooks"):
+        monkeypatch.setattr(doctor, name, lambda: "fine")
+    monkeypatch.setattr(doctor, "training", lambda seconds: "fine")
+    assert doctor.main([]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(doctor, "torch_works", no_torch)
+    monkeypatch.setattr(doctor, "films", surprise)
+    assert doctor.main([]) == 1
+    said = capsys.readouterr().out
+    assert "MISSING   torch             broken at ~" in said and "-> install torch" in said
+    assert str(Path.home()) not in said
+    assert "optional  films             ZeroDivisionError: what?" in said
+    assert said.splitlines()[-1].startswith("Not ready: torch.")
+    assert doctor.main(["--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["ready"] is False
+    page = doctor.Report((doctor.Check("a<b", False, "<script>", "x & y"),))._repr_html_()
+    assert "<script>" not in page and "a&lt;b" in page and "x &amp; y" in page
