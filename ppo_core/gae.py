@@ -44,9 +44,8 @@ def compute_gae(
     }
     for name, tensor in named.items():
         if tensor.ndim != 2 or tensor.shape != rewards.shape:
-            raise ValueError(
-                f"{name} has shape {tuple(tensor.shape)}, expected [T, N] like rewards {tuple(rewards.shape)}"
-            )
+            expected = f"expected [T, N] like rewards {tuple(rewards.shape)}"
+            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, {expected}")
     if not (0.0 <= gamma <= 1.0 and 0.0 <= gae_lambda <= 1.0):
         raise ValueError(f"gamma={gamma} and gae_lambda={gae_lambda} must lie between 0 and 1")
 
