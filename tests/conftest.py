@@ -40,3 +40,21 @@ def pytest_configure(config):
     # wall time on a busy machine is no property of the code
     settings.register_profile("book", deadline=None, derandomize=os.environ.get("CI") == "true")
     settings.load_profile("book")
+
+
+# Tests of one file stay together (a notebook needs its kernel), but these are long and independent of each other.
+APART = ("::test_what_the_page_shows_runs[", "::test_page_in_a_browser[")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """--dist loadfile, with each chapter of the reader's gate and each page in the browser free to go to any worker."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if any(name in nodeid for name in APART) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)

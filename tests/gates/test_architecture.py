@@ -102,7 +102,7 @@ def test_a_worker_process_does_not_hold_torch(tmp_path: Path, start_method: str)
     import multiprocessing
 
     if start_method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"this system has no {start_method}")
+        pytest.skip(f"platform: no {start_method} here")
     script = tmp_path / "script.py"
     script.write_text(WORKER, encoding="utf-8")
     done = subprocess.run(
