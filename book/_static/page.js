@@ -19,6 +19,13 @@
   const rename = () => {
     for (const bar of document.querySelectorAll("details.hide > summary[aria-label]")) bar.removeAttribute("aria-label");
     for (const button of document.querySelectorAll(".search-button-field[aria-label]")) button.removeAttribute("aria-label");
+    // Sphinx sets the parameters of a long signature as a list of definitions without terms, which is no list at all.
+    for (const old of document.querySelectorAll("dt.sig dl > dd, dt.sig dl")) {
+      const plain = document.createElement("div");
+      plain.className = old.tagName === "DD" ? "parameter" : "parameters";
+      plain.append(...old.childNodes);
+      old.replaceWith(plain);
+    }
     const sidebar = document.getElementById("pst-primary-sidebar");
     sidebar?.setAttribute("role", "region");
     sidebar?.setAttribute("aria-label", "The book");
