@@ -47,14 +47,10 @@ def film_bundle(
     """The MIME bundle of a film: HTML that holds it whole, a PNG of the poster frame (print), text (terminals)."""
     alt = described(alt, "a film")
     if isinstance(frames, (str, Path)):
-        data, kind = Path(frames).read_bytes(), Path(frames).suffix.lower().lstrip(".")
-        if kind not in ("mp4", "gif"):
-            raise ValueError(f"a film is an mp4 or a GIF file, got {Path(frames).name}")
-        images, poster, length = None, _first_frame(Path(frames)), f"embedded from {Path(frames).name}"
+        data, kind, poster = _read(Path(frames))
+        length = f"the file {Path(frames).name}"
     else:
-        images = [_checked(frame) for frame in frames]
-        if not images:
-            raise ValueError("a film needs at least one frame")
+        images = _checked(frames)
         data, kind = _encode(images, fps)
         poster, length = images[len(images) // 2], f"{len(images)} frames at {fps} per second"
     if len(data) > max_kb * 1000:
@@ -62,32 +58,68 @@ def film_bundle(
             f"the film is {len(data) / 1000:.0f} kB ({length}), above max_kb={max_kb}: "
             "show fewer frames, take every second one at half the fps, or make them smaller"
         )
-    encoded, shot = base64.b64encode(data).decode(), _png(poster)
-    height, width = poster.shape[:2]
-    label, size = (
-        html.escape(alt),
-        f'width="{width}" height="{height}" style="max-width:100%;height:auto;background:#fff"',
+    picture = (_video if kind == "mp4" else _waiting_gif)(base64.b64encode(data).decode(), alt, poster)
+    bundle = {"text/html": framed(picture, caption), "text/plain": alt}
+    return bundle if poster is None else {**bundle, "image/png": _png(poster)}
+
+
+def _video(data: str, alt: str, poster: np.ndarray | None) -> str:
+    label = html.escape(alt)
+    shot = "" if poster is None else f' poster="data:image/png;base64,{_png(poster)}"'
+    return (
+        f'<video controls muted playsinline preload="metadata"{_size(poster)} aria-label="{label}"{shot} '
+        f'src="data:video/mp4;base64,{data}">{label}</video>'
     )
-    if kind == "mp4":
-        picture = (
-            f'<video controls muted playsinline preload="metadata" {size} aria-label="{label}" '
-            f'poster="data:image/png;base64,{shot}" src="data:video/mp4;base64,{encoded}">{label}</video>'
-        )
-    else:  # a GIF would run for ever beside the text: it stays behind its first frame until it is asked for
-        picture = (
-            f'<details><summary><img alt="{label}" src="data:image/png;base64,{shot}" {size}><br>Play the film</summary>'
-            f'<img alt="The same film, playing." src="data:image/gif;base64,{encoded}" {size}></details>'
-        )
-    return {"text/html": framed(picture, caption), "image/png": shot, "text/plain": alt}
 
 
-def _checked(frame: np.ndarray) -> np.ndarray:
-    frame = np.asarray(frame)
-    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        raise ValueError(
-            f"a frame must be uint8 of shape [height, width, 3], got {frame.dtype} {frame.shape}"
-        )
-    return frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]  # H.264 wants even sizes
+def _waiting_gif(data: str, alt: str, poster: np.ndarray) -> str:
+    """A GIF would run for ever beside the text: it stays behind a still picture until it is asked for."""
+    still = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{_png(poster)}"{_size(poster)}>'
+    moving = f'<img alt="The same film, playing." src="data:image/gif;base64,{data}"{_size(poster)}>'
+    return f"<details><summary>{still}<br>Play the film</summary>{moving}</details>"
+
+
+def _size(poster: np.ndarray | None) -> str:
+    given = "" if poster is None else f' width="{poster.shape[1]}" height="{poster.shape[0]}"'
+    return f'{given} style="max-width:100%;height:auto;background:#fff"'
+
+
+def _read(path: Path) -> tuple[bytes, str, np.ndarray | None]:
+    """A film file's bytes, its kind, and its first frame (None for an mp4 where there is no ffmpeg to open it)."""
+    kind = path.suffix.lower().lstrip(".")
+    if kind not in ("mp4", "gif"):
+        raise ValueError(f"a film is an mp4 or a GIF file, got {path.name}")
+    data = path.read_bytes()
+    if kind == "gif":
+        return data, kind, np.asarray(Image.open(path).convert("RGB"))
+    try:
+        import imageio_ffmpeg
+
+        reader = imageio_ffmpeg.read_frames(str(path))
+        width, height = next(reader)["size"]
+        poster = np.frombuffer(next(reader), np.uint8).reshape(height, width, 3)
+        reader.close()
+    except (ImportError, RuntimeError, OSError):
+        poster = None
+    return data, kind, poster
+
+
+def _checked(frames: Iterable[np.ndarray]) -> list[np.ndarray]:
+    images = [np.asarray(frame) for frame in frames]
+    if not images:
+        raise ValueError("a film needs at least one frame")
+    for image in images:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or min(image.shape[:2]) < 2:
+            raise ValueError(
+                f"a frame must be uint8 of shape [height, width, 3], got {image.dtype} {image.shape}"
+            )
+        if image.shape != images[0].shape:
+            raise ValueError(
+                f"the frames of a film must have one size, got {images[0].shape} and {image.shape}"
+            )
+    return [
+        image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2] for image in images
+    ]  # H.264 wants even sizes
 
 
 def _encode(images: list[np.ndarray], fps: int) -> tuple[bytes, str]:
@@ -132,18 +164,6 @@ def _gif(images: list[np.ndarray], fps: int) -> bytes:
         file, "GIF", save_all=True, append_images=pictures[1:], duration=1000 / fps, loop=0, optimize=True
     )
     return file.getvalue()
-
-
-def _first_frame(path: Path) -> np.ndarray:
-    if path.suffix.lower() == ".gif":
-        return np.asarray(Image.open(path).convert("RGB"))
-    import imageio_ffmpeg
-
-    reader = imageio_ffmpeg.read_frames(str(path))
-    width, height = next(reader)["size"]
-    frame = np.frombuffer(next(reader), np.uint8).reshape(height, width, 3)
-    reader.close()
-    return frame
 
 
 def _png(image: np.ndarray) -> str:
