@@ -240,7 +240,7 @@ def test_a_file_is_embedded_as_it_is(tmp_path, capsys) -> None:
 def test_an_mp4_file_gets_its_first_frame_as_poster_or_none_without_ffmpeg(tmp_path, monkeypatch) -> None:
     pytest.importorskip("imageio_ffmpeg", reason="needs the lab extra (imageio-ffmpeg)")
     path = tmp_path / "agent.mp4"
-    path.write_bytes(films._mp4(frames(), 20))
+    path.write_bytes(films._mp4(films._checked(frames()), 20))
     with_ffmpeg = BeautifulSoup(films.film_bundle(path, alt="A square.")["text/html"], "html.parser").video
     poster = Image.open(io.BytesIO(base64.b64decode(with_ffmpeg["poster"].split(",")[1])))
     assert poster.size == (80, 60)
