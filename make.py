@@ -206,7 +206,7 @@ def ensure_environment() -> Path:
     if python_of(VENV).exists() and stamp.exists() and stamp.read_text().strip() == wanted.hexdigest():
         return python_of(VENV)
     start = time.monotonic()
-    say(f"Setting up {VENV} (once; about 0.5 GB to download, 1.7 GB on disk, a few minutes)")
+    say(f"Setting up {VENV} (once; about 0.5 GB to download, 1.9 GB on disk, a few minutes)")
     make_venv(VENV)
     stamp.unlink(missing_ok=True)
     constraints = ["-c", str(LOCK)]
