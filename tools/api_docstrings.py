@@ -105,7 +105,10 @@ def settings(cls: type) -> list[str]:
         unit = f" ({field.metadata['unit']})" if field.metadata.get("unit") else ""
         default = "" if field.default is dataclasses.MISSING else f" Default: ``{field.default!r}``."
         text = field.metadata["help"].rstrip(".")
-        out += [f"``{field.name}``", f"    {inline(text[0].upper() + text[1:] if text[0].isascii() else text)}{inline(unit)}.{default}"]
+        out += [
+            f"``{field.name}``",
+            f"    {inline(text[0].upper() + text[1:] if text[0].isascii() else text)}{inline(unit)}.{default}",
+        ]
     return [*out, ""] if out else []
 
 
@@ -127,4 +130,3 @@ def process(app, what, name, obj, options, lines):
     lines[:] = to_rst(lines)
     if what == "class" and dataclasses.is_dataclass(obj):
         lines.extend(settings(obj))
-
