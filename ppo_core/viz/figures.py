@@ -88,7 +88,7 @@ def figure_bundle(fig: Figure, alt: str, caption: str | None = None) -> dict[str
 
 def framed(picture: str, caption: str | None) -> str:
     """`picture` as an HTML figure, with its caption if it has one."""
-    caption = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    caption = f'<figcaption style="text-align:center">{html.escape(caption)}</figcaption>' if caption else ""
     return f'<figure class="ppo-figure" style="margin:0">{picture}{caption}</figure>'
 
 

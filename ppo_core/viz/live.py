@@ -90,13 +90,13 @@ class LiveCurve:
             ax.plot(xs, ys, label=name or None, marker="o" if len(xs) == 1 else None)
         if self.goal is not None:
             ax.axhline(self.goal, color=INK, linestyle=(0, (2, 3)), linewidth=1)
+            # at the left, where a learning curve is still low
             ax.annotate(
                 f"goal {self.goal:g}",
-                (1, self.goal),
-                (-2, 3),
+                (0, self.goal),
+                (4, 3),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
-                ha="right",
             )
         ax.set(xlabel=self.xlabel, ylabel=self.ylabel, title=self.title)
         ax.margins(y=0.12)

@@ -107,7 +107,7 @@ export function frame({ model, el }, { watch, controls, draw }) {
   const picture = html("div", { class: "explorable-picture" });
   const readout = html("div", { class: "explorable-readout", role: "status", "aria-live": "polite" });
   const table = html("table");
-  const numbers = html("details", { class: "explorable-numbers" }, html("summary", {}, "The same in numbers"), html("div", { class: "explorable-scroll", tabindex: "0", role: "region", "aria-label": "Table of the numbers" }, table));
+  const numbers = html("details", { class: "explorable-numbers" }, html("summary", {}, "The same in numbers"), html("div", { class: "explorable-scroll", tabindex: "0", role: "region", "aria-label": `Numbers: ${model.get("title")}` }, table));
   const paragraphs = (text) => String(text || "").split("\n").filter(Boolean).map((line) => html("p", {}, line));
   el.classList.add("explorable");
   el.replaceChildren(

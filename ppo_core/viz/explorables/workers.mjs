@@ -135,6 +135,7 @@ export function render({ model, el }) {
       : `Processes lose: one process is ${fixed(1 / result.speedup, 1)} times as fast.`;
     const reasons = [];
     if (result.overheadShare > 0.3) reasons.push(`${Math.round(100 * result.overheadShare)} % of a step is spent on sending messages and waking up`);
+    if (model.get("num_workers") > s.num_envs) reasons.push(`${model.get("num_workers") - s.num_envs} more workers would have no environment`);
     if (s.num_workers > s.cores) reasons.push(`only ${s.cores} of ${s.num_workers} workers can run at a time, on ${s.cores} ${s.cores === 1 ? "core" : "cores"}`);
     if (s.slow > 1 && s.num_workers > 1 && result.idle > 0.2) reasons.push("everyone waits for the worker that holds the slow environment");
     else if (result.idle - result.overheadShare > 0.2 && s.num_workers > 1) reasons.push("everyone waits for the last worker of each step");
@@ -146,7 +147,7 @@ export function render({ model, el }) {
       label: `Two Gantt charts of ${SHOWN_STEPS} steps of ${s.num_envs} environments: one process, and ${s.num_workers} workers. ${lines.join(" ")}`,
       readout: lines,
       table: [
-        ["", "time of a step", "steps per second", "waiting"],
+        ["how", "time of a step", "environment steps per second", "waiting"],
         ["one process", milliseconds((1000 * s.num_envs) / result.serialRate), brief(result.serialRate), "0 %"],
         [`${s.num_workers} workers`, milliseconds((1000 * s.num_envs) / result.parallelRate), brief(result.parallelRate), `${Math.round(100 * result.idle)} %`],
       ],
