@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
+import citation_style  # noqa: E402, F401
 from api_docstrings import process as process_docstring  # noqa: E402
 from execute_notebooks import CELL_TIMEOUT, cache_path  # noqa: E402
 
@@ -105,7 +106,8 @@ myst_heading_anchors = 3
 myst_substitutions = {"film": json.loads((HERE / "_static/front_film.json").read_text(encoding="utf-8"))}
 myst_dmath_double_inline = True
 bibtex_bibfiles = [str(HERE / "references.bib")]
-bibtex_default_style = "plain"
+bibtex_default_style = "book"
+bibtex_reference_style = "author_year"
 copybutton_selector = "div.highlight pre"
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

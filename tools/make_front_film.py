@@ -29,7 +29,7 @@ import ppo_core
 from ppo_core import PPOConfig, Trainer, make_env
 
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
-ON_THE_WAY = 6_000  # steps after which the second policy is taken
+ON_THE_WAY = 4_000  # steps after which the second policy is taken
 SEED = 7  # of the episodes in the film
 SECONDS = 10  # 500 steps of 0.02 s: one whole episode of CartPole-v1
 EVERY = 2  # show every second state: 25 pictures per second

@@ -26,6 +26,8 @@
       plain.append(...old.childNodes);
       old.replaceWith(plain);
     }
+    // Roles that the writer of the list of sources gives away and that no longer exist.
+    for (const list of document.querySelectorAll(".citation-list, .citation-list > .citation, .citation-list .label, .citation-list .backrefs")) list.removeAttribute("role");
     const sidebar = document.getElementById("pst-primary-sidebar");
     sidebar?.setAttribute("role", "region");
     sidebar?.setAttribute("aria-label", "The book");
