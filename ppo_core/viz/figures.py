@@ -53,7 +53,8 @@ _PAPER = {
 def style() -> None:
     """Give every later figure the book's look: white paper, colour-blind-safe colours, line styles that differ.
 
-    The paper is white in dark pages as well, so that one picture serves both. `show` and `LiveCurve` call it.
+    The paper is white in dark pages as well, so that one picture serves both. Call it once, before the first figure;
+    `LiveCurve` calls it by itself.
     """
     cycle = mpl.cycler(color=list(PALETTE.values())) + mpl.cycler(linestyle=LINE_STYLES)
     mpl.rcParams.update({**_PAPER, "axes.prop_cycle": cycle})
