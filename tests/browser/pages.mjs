@@ -49,7 +49,11 @@ const server = createServer(async (request, response) => {
     const path = join(root, decodeURIComponent(new URL(request.url, "http://book").pathname));
     const file = (await stat(path)).isDirectory() ? join(path, "index.html") : path;
     const body = await readFile(file);
-    response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream" }).end(body);
+    const headers = { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "accept-ranges": "bytes" };
+    const part = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? ""); // a film is read in parts
+    if (!part) return response.writeHead(200, headers).end(body);
+    const [start, end] = [Number(part[1]), Math.min(Number(part[2] || Infinity), body.length - 1)];
+    response.writeHead(206, { ...headers, "content-range": `bytes ${start}-${end}/${body.length}` }).end(body.subarray(start, end + 1));
   } catch {
     response.writeHead(404).end();
   }
@@ -124,7 +128,7 @@ async function visit(tab, base, page, withAxe, patience, report, seen, picture) 
   await tab.goto(base + page, { waitUntil: "load", timeout: 30_000 });
   await typeset(tab);
   await throughThePage(tab);
-  const explorables = await tab.locator(".explorable").count();
+  const explorables = await tab.locator(LIVE).count();
   for (let i = 0; i < explorables; i++) {
     const { moved, faults } = await moveByKeyboard(tab, i, patience);
     seen.controls += moved;
@@ -148,7 +152,7 @@ async function visit(tab, base, page, withAxe, patience, report, seen, picture) 
       await tab.waitForTimeout(150);
     }
     for (const fault of await tab.evaluate(tooWide)) report(fault, theme);
-    if (withAxe) for (const fault of await accessibility(tab)) report(fault, theme);
+    if (withAxe) for (const fault of await accessibility(tab, theme)) report(fault, theme);
     await picture(theme);
   }
 }
@@ -194,6 +198,8 @@ function inspect() {
   }
   const images = [...document.images, ...document.querySelectorAll("canvas, video, svg[role=img]")]
     .filter((image) => !image.closest("mjx-container") && !image.matches("[aria-hidden=true], [role=presentation], [aria-hidden=true] *"))
+    .filter((image) => !(image.getAttribute("alt") === "" && image.closest("a, button")?.textContent.trim())) // words beside it
+    .filter((image) => !image.matches(".toggler")) // the - and + of Sphinx's module index
     .map((image) => {
       const kind = image.tagName.toLowerCase();
       const title = kind === "svg" ? image.querySelector("title")?.textContent : null;
@@ -228,22 +234,35 @@ function tooWide() {
   return [`is ${excess} px wider than the screen because of ${names.join(", ") || "its body"}`];
 }
 
-/** Serious and critical findings of axe. */
-async function accessibility(tab) {
+/** Serious and critical findings of axe; in the dark only of the rules that look at colours. */
+async function accessibility(tab, theme) {
   if (!(await tab.evaluate(() => "axe" in window))) await tab.addScriptTag({ path: AXE });
-  return tab.evaluate(async () => {
-    const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return tab.evaluate(async (dark) => {
+    // Code is thousands of coloured words of a few kinds: for colours, one block of code that shows a kind stands for all.
+    const kinds = new Set();
+    for (const block of document.querySelectorAll("div.highlight pre")) {
+      const own = [...block.querySelectorAll("span[class]")].map((word) => word.className);
+      block.toggleAttribute("data-seen", own.length > 0 && own.every((kind) => kinds.has(kind)));
+      own.forEach((kind) => kinds.add(kind));
+    }
+    const colours = ["color-contrast", "link-in-text-block"];
+    const seen = document.querySelector("[data-seen]") ? { exclude: ["[data-seen]"] } : {};
+    const others = Object.fromEntries(colours.map((rule) => [rule, { enabled: false }]));
+    const runs = [await axe.run({ include: ["html"], ...seen }, { resultTypes: ["violations"], runOnly: colours })];
+    if (!dark) runs.push(await axe.run(document, { resultTypes: ["violations"], rules: others }));
+    const violations = runs.flatMap((run) => run.violations);
     return violations.filter(({ impact }) => impact === "serious" || impact === "critical").map((violation) => {
       const where = violation.nodes.slice(0, 3).map((node) => node.target.flat().join(" "));
       const detail = violation.nodes[0].any?.[0]?.data;
       const contrast = detail?.contrastRatio ? `, ${detail.fgColor} on ${detail.bgColor} is ${detail.contrastRatio}:1` : "";
       return `axe ${violation.id} (${violation.impact}): ${violation.help}; ${violation.nodes.length} place(s): ${where.join(" | ")}${contrast}`;
     });
-  });
+  }, theme === "dark");
 }
 
 // --- explorables: reach every control with Tab, move it with the arrows, and see the picture or the read-out answer
 
+const LIVE = ".explorable, .film[data-seconds]";
 const CONTROLS = "input:not([type=hidden]), select, textarea, button";
 const KEYS = {
   range: ["ArrowRight", "ArrowLeft"], number: ["ArrowUp", "ArrowDown"], "select-one": ["ArrowDown", "ArrowUp"],
@@ -251,7 +270,7 @@ const KEYS = {
 };
 
 async function moveByKeyboard(tab, index, patience) {
-  const box = tab.locator(".explorable").nth(index);
+  const box = tab.locator(LIVE).nth(index);
   const name = `explorable ${index + 1}`;
   const faults = [];
   try {
@@ -315,7 +334,8 @@ async function answers(tab, box, keys) {
     for (const part of copy.querySelectorAll(`${controls}, script, style`)) part.remove();
     const drawn = [...element.querySelectorAll("canvas")].map((canvas) => canvas.toDataURL());
     const outputs = [...element.querySelectorAll("output")].map((output) => output.value);
-    return [copy.innerHTML, ...drawn, ...outputs].join("\n");
+    const films = [...element.querySelectorAll("video")].map((video) => video.currentTime);
+    return [copy.innerHTML, ...drawn, ...outputs, ...films].join("\n");
   }, CONTROLS);
   const before = await look();
   for (const key of keys) {

@@ -167,11 +167,17 @@ def alt_problem(alt: str | None, kind: str = "img") -> str:
 
 
 def image_problems(html: str) -> list[str]:
-    """Images of a page without a text that says what is to be seen; formulas and hidden pictures apart."""
+    """Images of a page without a text that says what is to be seen.
+
+    Apart from hidden ones, from an explicitly empty alt inside a link whose own words say it (a logo), and from the
+    minus and plus signs of Sphinx's module index.
+    """
     found = []
     for image in BeautifulSoup(html, "html.parser").find_all("img"):
         hidden = any(isinstance(p, Tag) and p.get("aria-hidden") == "true" for p in (image, *image.parents))
-        if hidden or image.get("role") == "presentation":
+        link = image.find_parent(["a", "button"])
+        beside = image.get("alt") == "" and link is not None and link.get_text(strip=True)
+        if hidden or beside or image.get("role") == "presentation" or "toggler" in (image.get("class") or []):
             continue
         if problem := alt_problem(image.get("alt")):
             found.append(f"{image.get('src', '')[:80]!r} {problem}")

@@ -98,8 +98,11 @@ def test_alt_text_in_words_passes(alt: str) -> None:
 
 
 def test_a_picture_without_words_is_caught_on_the_page() -> None:
-    html = '<img src="a.png"><img src="b.png" alt="The return rises."><img src="c.png" alt="" aria-hidden="true">'
-    assert page.image_problems(html) == ["'a.png' has no alt text"]
+    html = (
+        '<img src="a.png"><img src="b.png" alt="The return rises."><img src="c.png" alt="" aria-hidden="true">'
+        '<a href="#"><img src="logo.svg" alt=""> The book</a><a href="#"><img src="d.png" alt=""></a>'
+    )
+    assert page.image_problems(html) == ["'a.png' has no alt text", "'d.png' has no alt text"]
 
 
 def test_dead_links_are_caught(tmp_path: Path) -> None:
