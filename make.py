@@ -45,7 +45,7 @@ OLDEST = (3, 11)
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from execute_notebooks import kernel_environment  # noqa: E402
+from execute_notebooks import cache_path, kernel_environment  # noqa: E402
 
 
 class Stop(Exception):
@@ -225,24 +225,41 @@ def toc_pages() -> list[str]:
     return re.findall(r"^\s*(?:-\s*file|root):\s*(\S+)", toc, re.M)
 
 
+def book_key() -> str:
+    """A hash of everything that the rendered book depends on."""
+    key = hashlib.sha256(cache_path(ROOT).name.encode())
+    patterns = ("index.md", "book/**/*", "notebooks/*.ipynb", "tools/*.py", "pyproject.toml", "make.py")
+    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern)}):
+        if path.is_file() and BUILD not in path.parents and "__pycache__" not in path.parts:
+            key.update(f"\0{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes())
+    return key.hexdigest()
+
+
 def book() -> None:
     """Execute what changed, render, and check that every page of the table of contents came out."""
     python = ensure_environment()
     start = time.monotonic()
+    pages = [HTML / f"{page}.html" for page in [*toc_pages(), "404"]]
+    stamp, key = BUILD / "rendered.txt", book_key()
+    address = f"Open {(HTML / 'index.html').as_uri()}"
+    if stamp.exists() and stamp.read_text() == key and all(page.exists() for page in pages):
+        say(f"Nothing has changed since the book was rendered. {address}")
+        return
+    stamp.unlink(missing_ok=True)
     say("Executing the chapters")
     must("executing the chapters", python, "tools/execute_notebooks.py", "--jobs", JOBS)
     say(f"Rendering {len(toc_pages())} pages")
     options = ["-q", "-b", "html", "-W", "--keep-going", "-c", "book", "-d", BUILD / "doctrees"]
     must("rendering the book", python, "-m", "sphinx", *options, ".", HTML)
-    pages = [HTML / f"{page}.html" for page in toc_pages()]
-    missing = [str(page) for page in [*pages, HTML / "404.html"] if not page.exists()]
+    missing = [str(page) for page in pages if not page.exists()]
     if missing:
         raise Stop("these pages did not come out: " + ", ".join(missing))
     for folder in ("notebooks", "book"):  # a page that left the book must not stay readable
         for page in (HTML / folder).glob("*.html"):
             if page not in pages:
                 page.unlink()
-    say(f"The book is ready ({time.monotonic() - start:.0f} s). Open {(HTML / 'index.html').as_uri()}")
+    stamp.write_text(key)
+    say(f"The book is ready ({time.monotonic() - start:.0f} s). {address}")
 
 
 def browser_packages(faults: list[str]) -> None:

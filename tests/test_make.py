@@ -132,6 +132,55 @@ def test_the_environment_is_set_up_again_when_the_lock_changes(tmp_path, monkeyp
     assert installs[0] == ("-c", str(lock), "-e", ".[lab,book,test]")
 
 
+def test_an_unchanged_book_is_not_rendered_again(tmp_path, monkeypatch, capsys):
+    done: list[str] = []
+    for name, value in {
+        "ROOT": tmp_path,
+        "BUILD": tmp_path / "book/_build",
+        "HTML": tmp_path / "book/_build/html",
+    }.items():
+        monkeypatch.setattr(make, name, value)
+    (tmp_path / "book" / "_static").mkdir(parents=True)
+    (tmp_path / "book" / "_toc.yml").write_text("root: index\n")
+    (tmp_path / "book" / "_static" / "custom.css").write_text("a {}\n")
+    (tmp_path / "index.md").write_text("# Book\n")
+
+    def render(what, *command, env=None):
+        done.append(what)
+        make.HTML.mkdir(parents=True, exist_ok=True)
+        for page in ("index", "404"):
+            (make.HTML / f"{page}.html").write_text("<p>page</p>")
+
+    monkeypatch.setattr(make, "must", render)
+    monkeypatch.setattr(make, "ensure_environment", lambda: Path(sys.executable))
+    make.book()
+    once = len(done)
+    assert once == 2
+    make.book()
+    assert len(done) == once and "Nothing has changed" in capsys.readouterr().out
+    (tmp_path / "book" / "_static" / "custom.css").write_text("b {}\n")
+    make.book()
+    assert len(done) == 2 * once
+    (make.HTML / "404.html").unlink()
+    make.book()
+    assert len(done) == 3 * once
+
+
+def test_a_page_that_did_not_come_out_is_named(tmp_path, monkeypatch):
+    for name, value in {
+        "ROOT": tmp_path,
+        "BUILD": tmp_path / "book/_build",
+        "HTML": tmp_path / "book/_build/html",
+    }.items():
+        monkeypatch.setattr(make, name, value)
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "_toc.yml").write_text("root: index\n")
+    monkeypatch.setattr(make, "must", lambda what, *command, env=None: None)
+    monkeypatch.setattr(make, "ensure_environment", lambda: Path(sys.executable))
+    with pytest.raises(make.Stop, match=r"did not come out: .*index\.html"):
+        make.book()
+
+
 def test_usage_errors(capsys):
     assert make.main(["serve"]) == 2
     assert "there are: book, test, lab, train, lock, clean, help" in capsys.readouterr().out
