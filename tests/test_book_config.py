@@ -128,3 +128,9 @@ def test_mathjax_is_one_local_file():
         "tex-svg" in src for src in scripts
     )
     assert [src for src in scripts if "//" in src] == []
+
+
+@pytest.mark.parametrize("chapter", NAMES)
+def test_the_side_bar_shows_the_chapters_number(chapter):
+    entry = page("index.html").select_one(f'.bd-links a[href$="notebooks/{chapter}.html"]')
+    assert entry.get_text(strip=True).startswith(f"{chapter.split('_')[0]} · ")
