@@ -36,6 +36,7 @@ class GymnasiumVectorEnv:
                 "make it with autoreset_mode SAME_STEP or DISABLED, or use SerialVectorEnv"
             )
         self._seed, self._episodes = None, np.zeros(self.num_envs, np.int64)
+        self._ready = False
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         """Start a new episode everywhere. Returns obs [N, *obs]."""
@@ -45,16 +46,20 @@ class GymnasiumVectorEnv:
             else self._seed
         )
         self._episodes = np.zeros_like(self._episodes) if seed is not None else self._episodes + 1
-        return self.envs.reset(seed=self._seeds())[0].copy()
+        self._ready = False
+        obs = check_finite(self.envs.reset(seed=self._seeds())[0].copy())
+        self._ready = True
+        return obs
 
     def _seeds(self) -> list[int]:
         return [episode_seed(self._seed, i, int(episode)) for i, episode in enumerate(self._episodes)]
 
     def step(self, actions: np.ndarray) -> StepResult:
         """Step every environment; actions are [N] or [N, A]."""
-        if self._seed is None:
-            raise OutOfStep("step() before the first reset(): call reset() first")
+        if not self._ready:
+            raise OutOfStep("step() before reset(), or after a call that failed: call reset() first")
         actions = check_actions(actions, self.single_action_space, self.num_envs)
+        self._ready = False
         obs, rewards, terminated, truncated, infos = self.envs.step(actions)
         obs, done = obs.copy(), terminated | truncated
         next_obs = obs
@@ -65,14 +70,14 @@ class GymnasiumVectorEnv:
                 next_obs[done] = np.stack(list(infos["final_obs"][done]))
             else:
                 obs = self.envs.reset(seed=self._seeds(), options={"reset_mask": done})[0].copy()
-        return StepResult(
-            check_finite(obs),
-            check_finite(next_obs),
-            rewards.astype(np.float32),
-            terminated.copy(),
-            truncated.copy(),
+        check_finite(next_obs)
+        result = StepResult(
+            check_finite(obs), next_obs, rewards.astype(np.float32), terminated.copy(), truncated.copy()
         )
+        self._ready = True
+        return result
 
     def close(self) -> None:
         """Close the environments."""
+        self._ready = False
         self.envs.close()

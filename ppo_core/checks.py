@@ -49,8 +49,11 @@ def check_equal_spaces(spaces: Sequence[tuple[gym.Space, gym.Space]]) -> None:
 
 def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
     """Actions as an array [N] (Discrete) or [N, *action] in `space`, or a ConfigError that says which is not."""
-    actions = np.asarray(actions)
     shape = (num_envs, *(space.shape or ()))
+    try:
+        actions = np.array(actions)  # a copy: an environment may write into what it is given
+    except ValueError:
+        raise ConfigError(f"actions {shorten(actions)} are not one array, expected shape {shape}") from None
     if actions.shape != shape:
         raise ConfigError(
             f"actions have shape {actions.shape}, expected {shape}: one action for each of {num_envs} environments"
@@ -65,16 +68,21 @@ def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
                 f"its actions go from {space.start} to {space.start + space.n - 1}"
             )
     elif isinstance(space, gym.spaces.Box):
-        if actions.dtype.kind not in "fiu":
+        if actions.dtype.kind not in ("fiu" if space.dtype.kind == "f" else "iu"):
             raise ConfigError(f"actions have dtype {actions.dtype}, expected {space.dtype} for {space}")
-        actions = actions.astype(space.dtype, copy=False)
-        inside = (actions >= space.low) & (actions <= space.high)  # a NaN is not inside either
+        with np.errstate(over="ignore"):
+            actions = actions.astype(space.dtype, copy=False)
+        inside = (actions >= space.low) & (actions <= space.high) & np.isfinite(actions)
         if not inside.all():
             where = tuple(int(k) for k in np.argwhere(~inside)[0])
             raise ConfigError(
                 f"actions{list(where)}={actions[where]} is outside {space}: clip actions for the environment, "
                 "and keep the sampled ones for the log-probability"
             )
+    else:
+        for i, action in enumerate(actions):
+            if actions.dtype.kind not in "iub" or not space.contains(action.astype(space.dtype)):
+                raise ConfigError(f"actions[{i}]={shorten(action)} is not in {space}")
     return actions
 
 
@@ -88,11 +96,12 @@ def check_finite(obs: np.ndarray, first: int = 0) -> np.ndarray:
     return obs
 
 
-def array_spec(space: gym.Space) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of the observations of `space`, or UnsupportedSpaceError where they are not one array."""
+def array_spec(space: gym.Space, name: str = "observation_space") -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of what `space` holds, or UnsupportedSpaceError where that is not one array."""
     if isinstance(space, (gym.spaces.Dict, gym.spaces.Tuple)) or space.shape is None or space.dtype is None:
+        wrapper = "FlattenObservation" if name == "observation_space" else "TransformAction"
         raise UnsupportedSpaceError(
-            f"observation_space {space} is not one array: wrap the environment in gymnasium.wrappers.FlattenObservation"
+            f"{name} {space} is not one array: wrap the environment, for example in gymnasium.wrappers.{wrapper}"
         )
     return space.shape, np.dtype(space.dtype)
 

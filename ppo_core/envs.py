@@ -8,6 +8,7 @@ the policy sees next. This module never imports torch, so that worker processes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
@@ -91,6 +92,7 @@ class Slot:
             )
         self.index, self.seed, self.episode = index, 0, -1
         self.shape, self.dtype = array_spec(self.env.observation_space)
+        array_spec(self.env.action_space, "action_space")
 
     def reset(self, seed: int | None) -> np.ndarray:
         """Start episode 0 of `seed`; with None the next episode of the seed in use. Returns obs [*obs]."""
@@ -121,7 +123,8 @@ class Slot:
             )
         obs = self._checked(obs)
         if terminated or truncated:
-            return self.reset(None), reward, bool(terminated), bool(truncated), obs
+            last = obs.copy()  # the environment may write its next observation into the same array
+            return self.reset(None), reward, bool(terminated), bool(truncated), last
         return obs, reward, False, False, None
 
     def restore(self, seed: int, episode: int, actions: np.ndarray) -> np.ndarray:
@@ -138,8 +141,12 @@ class Slot:
         return obs
 
     def _checked(self, obs: Any) -> np.ndarray:
-        obs = np.asarray(obs)
-        if obs.shape != self.shape or obs.dtype == object:
+        try:
+            obs = np.asarray(obs)
+        except ValueError:  # rows of different lengths
+            obs = np.array(obs, dtype=object)
+        castable = obs.dtype == self.dtype or np.can_cast(obs.dtype, self.dtype, "same_kind")
+        if obs.shape != self.shape or not castable:
             raise EnvironmentFault(
                 f"environment {self.index}: observation {shorten(obs)} has shape {obs.shape} and dtype {obs.dtype}, "
                 f"expected shape {self.shape} and dtype {self.dtype} (its observation_space)"
@@ -158,12 +165,18 @@ class SerialVectorEnv:
 
     def __init__(self, env_fns: Sequence[EnvFn]):
         self.env_fns = check_env_fns(env_fns)
-        self._slots = [Slot(env_fn, index) for index, env_fn in enumerate(self.env_fns)]
-        self.num_envs = len(self._slots)
+        self.num_envs = len(self.env_fns)
+        self._slots: list[Slot] = []
+        self._state, self._seed = "before the first reset()", None
+        try:
+            for index, env_fn in enumerate(self.env_fns):
+                self._slots.append(Slot(env_fn, index))
+            check_equal_spaces([(slot.env.observation_space, slot.env.action_space) for slot in self._slots])
+        except BaseException:
+            self.close()
+            raise
         self.single_observation_space = self._slots[0].env.observation_space
         self.single_action_space = self._slots[0].env.action_space
-        check_equal_spaces([(slot.env.observation_space, slot.env.action_space) for slot in self._slots])
-        self._state = "before the first reset()"
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         """Start a new episode everywhere. Returns obs [N, *obs].
@@ -171,26 +184,34 @@ class SerialVectorEnv:
         `seed` starts the numbering of episodes anew, so that the same seed gives the same numbers;
         None goes on to each environment's next episode (of a random seed, if there never was one).
         """
-        seed = check_seed(seed, first=self._state == "before the first reset()")
-        return self._ready(np.stack([slot.reset(seed) for slot in self._slots]))
+        self._refuse_if_closed("reset()")
+        seed = check_seed(seed, first=self._seed is None)
+        self._state = "after an error inside reset()"
+        obs = np.stack([slot.reset(seed) for slot in self._slots])
+        self._seed = self._seed if seed is None else seed
+        return self._ready(obs)
 
     def restore(self, seed: int, episodes: Sequence[int], actions: Sequence[np.ndarray]) -> np.ndarray:
         """Put environment i `len(actions[i])` steps into its episode number `episodes[i]`. Returns obs [N, *obs]."""
-        return self._ready(
-            np.stack(
-                [
-                    slot.restore(seed, *state)
-                    for slot, *state in zip(self._slots, episodes, actions, strict=True)
-                ]
-            )
-        )
+        self._refuse_if_closed("restore()")
+        self._state = "after an error inside restore()"
+        states = zip(self._slots, episodes, actions, strict=True)
+        obs = np.stack([slot.restore(seed, *state) for slot, *state in states])
+        self._seed = seed
+        return self._ready(obs)
+
+    def _refuse_if_closed(self, call: str) -> None:
+        if self._state == "after close()":
+            raise OutOfStep(f"{call} after close(): make a new environment")
 
     def _ready(self, obs: np.ndarray) -> np.ndarray:
+        obs = check_finite(obs.astype(self._slots[0].dtype, copy=False))
         self._state = "ready"
-        return check_finite(obs.astype(self._slots[0].dtype, copy=False))
+        return obs
 
     def step(self, actions: np.ndarray) -> StepResult:
         """Step every environment; actions are [N] int for Discrete and [N, A] float for Box."""
+        self._refuse_if_closed("step()")
         if self._state != "ready":
             raise OutOfStep(f"step() {self._state}: call reset() first")
         actions = check_actions(actions, self.single_action_space, self.num_envs)
@@ -211,14 +232,18 @@ class SerialVectorEnv:
             for i, last in last_obs:
                 next_obs[i] = last
             check_finite(next_obs)
-        self._state = "ready"
-        return StepResult(check_finite(obs), next_obs, rewards, terminated, truncated)
+        result = StepResult(check_finite(obs), next_obs, rewards, terminated, truncated)
+        self._state = (
+            "ready"  # last: whatever interrupts a step, its rows are lost, and the next one is refused
+        )
+        return result
 
     def close(self) -> None:
         """Close every environment; the second call does nothing."""
         slots, self._slots, self._state = self._slots, [], "after close()"
-        for slot in slots:
-            slot.env.close()
+        with ExitStack() as stack:  # each of them, also if one raises
+            for slot in slots:
+                stack.callback(slot.env.close)
 
     def __enter__(self) -> SerialVectorEnv:
         return self

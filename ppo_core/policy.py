@@ -48,10 +48,12 @@ class ActorCritic(nn.Module):
             )
         self.is_discrete = isinstance(action_space, gym.spaces.Discrete) and action_space.start == 0
         if not self.is_discrete and not (
-            isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1
+            isinstance(action_space, gym.spaces.Box)
+            and len(action_space.shape) == 1
+            and action_space.dtype.kind == "f"
         ):
             raise UnsupportedSpaceError(
-                f"action_space {action_space} is neither Discrete (from 0) nor a Box of shape [A]: "
+                f"action_space {action_space} is neither Discrete (from 0) nor a Box of floats of shape [A]: "
                 "wrap the environment so that it is"
             )
         self.obs_size = math.prod(observation_space.shape)
