@@ -40,7 +40,14 @@ from ppo_core.checks import (
     check_seed,
 )
 from ppo_core.envs import EnvFn, Slot, StepResult
-from ppo_core.errors import ConfigError, OutOfStep, WorkerDied, WorkerError, WorkerTimeout
+from ppo_core.errors import (
+    ConfigError,
+    OutOfStep,
+    UnsupportedSpaceError,
+    WorkerDied,
+    WorkerError,
+    WorkerTimeout,
+)
 
 STEP, RESET, RESTORE, CLOSE = "step()", "reset()", "restore()", "close()"
 COMMANDS = (STEP, RESET, RESTORE, CLOSE)  # their positions are what shared memory holds
@@ -84,15 +91,17 @@ class ParallelVectorEnv:
         self.step_timeout, self.start_timeout = step_timeout, start_timeout
         self.on_worker_death, self.restarts_left = on_worker_death, max_restarts
         self._context = multiprocessing.get_context(start_method)
-        self._seed, self._request = 0, 0
+        self._seed, self._request, self._episodes = None, 0, np.zeros(self.num_envs, np.int64)
         bounds = np.linspace(0, self.num_envs, num_workers + 1).round().astype(int).tolist()
         self._workers = [_Worker(w, *bounds[w : w + 2], self.env_fns) for w in range(num_workers)]
         # Runs at close(), at garbage collection, or at exit before multiprocessing would wait for its children.
         self._end_workers = util.Finalize(self, _end, args=(self._workers,), exitpriority=100)
         try:
             self._start(self._workers)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            if isinstance(error.__cause__, (ConfigError, UnsupportedSpaceError)):
+                raise error.__cause__ from None  # its sentence says it all
             raise
 
     # ---- the interface
@@ -100,19 +109,22 @@ class ParallelVectorEnv:
     def reset(self, seed: int | None = None) -> np.ndarray:
         """Start a new episode everywhere, also after an interrupted or failed call. Returns obs [N, *obs]."""
         self._refuse_if_closed("reset()")
-        seed = check_seed(seed, first=self._state == "before the first reset()")
+        seed = check_seed(seed, first=self._seed is None)
         self._shared["seed"][0] = -1 if seed is None else seed
-        self._seed = self._seed if seed is None else seed
         self._ask(RESET)
-        self._obs = self._shared["obs"].copy()
-        return self._obs.copy()
+        self._seed = self._seed if seed is None else seed
+        return self._begun()
 
     def restore(self, seed: int, episodes: Sequence[int], actions: Sequence[np.ndarray]) -> np.ndarray:
         """Put environment i `len(actions[i])` steps into its episode number `episodes[i]`. Returns obs [N, *obs]."""
         self._refuse_if_closed("restore()")
-        self._seed = seed
         self._ask(RESTORE, [(seed, int(k), np.asarray(a)) for k, a in zip(episodes, actions, strict=True)])
-        self._obs = self._shared["obs"].copy()
+        self._seed = seed
+        return self._begun()
+
+    def _begun(self) -> np.ndarray:
+        self._obs, self._episodes = self._shared["obs"].copy(), self._shared["episode"].copy()
+        self._state = "ready"
         return self._obs.copy()
 
     def step(self, actions: np.ndarray) -> StepResult:
@@ -131,14 +143,22 @@ class ParallelVectorEnv:
             next_obs = obs.copy()
             next_obs[done] = self._shared["last_obs"][done]
             next_obs[lost] = self._obs[lost]
-        self._obs = obs
-        return StepResult(obs, next_obs, rewards, terminated, truncated)
+            self._episodes = self._shared["episode"].copy()
+        self._obs = obs.copy()
+        result = StepResult(obs, next_obs, rewards, terminated, truncated)
+        self._state = (
+            "ready"  # last: whatever interrupts a step, its rows are lost, and the next one is refused
+        )
+        return result
 
     def close(self) -> None:
         """End every worker, from any state, within about 3 s. Never raises for a sick worker; may be called again."""
         self._state = "after close()"
         if hasattr(self, "_end_workers"):
-            self._end_workers()
+            _end(
+                self._workers
+            )  # if this is interrupted, the next close(), the garbage collector or the exit ends them
+            self._end_workers.cancel()
 
     def __enter__(self) -> ParallelVectorEnv:
         return self
@@ -201,16 +221,20 @@ class ParallelVectorEnv:
             if type(errors[0]) is not WorkerError:
                 self.close()  # without all its environments a vector is of no more use
             raise errors[0]
-        self._state = "ready"
         return lost
 
     def _await_answer(self, worker: _Worker, waiting: list[_Worker], deadline: float) -> None:
-        while worker.last_answer() != self._request:
+        while True:
             patience = max(0.0, min(POLL, deadline - time.monotonic()))
-            if not worker.answered.acquire(timeout=patience):
+            woken = worker.answered.acquire(
+                timeout=patience
+            )  # a wake-up may be left over from an interrupted call
+            if worker.last_answer() == self._request:
+                break
+            if not woken:
                 for other in waiting:
                     other.check_alive(self._request)
-                if patience < POLL and worker.last_answer() != self._request:
+                if patience < POLL:
                     raise worker.timeout(self.step_timeout)
         if not worker.shared["ok"][worker.number]:
             self._receive(worker, self._request, deadline + 1.0, self.step_timeout)
@@ -229,7 +253,7 @@ class ParallelVectorEnv:
                 about, content = worker.pipe.recv()
             except (EOFError, OSError):
                 worker.process.join(1.0)
-                worker.check_alive(request)
+                worker.check_alive()
                 raise worker.timeout(seconds) from None
             if about == request and isinstance(content, _Failure):
                 raise content.as_error(worker.number) from content.original()
@@ -238,15 +262,19 @@ class ParallelVectorEnv:
 
     def _restart(self, worker: _Worker, command: str, states: list[tuple] | None) -> None:
         """A new process for the environments of a dead one; they begin their next episode, or are put where asked."""
-        self.restarts_left -= 1
-        episodes = self._shared["episode"][worker.first : worker.last].tolist()
-        self._start([worker])
         again = command == RESET and self._shared["seed"][0] >= 0
-        fresh = [(self._seed, 0 if again else episode + 1, np.zeros(0, int)) for episode in episodes]
-        full: list = [None] * self.num_envs
-        full[worker.first : worker.last] = states[worker.first : worker.last] if states else fresh
-        worker.ask(self._request, RESTORE, full)
-        self._await_answer(worker, [worker], time.monotonic() + self.step_timeout)
+        seed = int(self._shared["seed"][0]) if again else self._seed
+        full: list = states or [(seed, 0 if again else int(k) + 1, np.zeros(0, int)) for k in self._episodes]
+        while True:
+            self.restarts_left -= 1
+            try:
+                self._start([worker])
+                worker.ask(self._request, RESTORE, full)
+                return self._await_answer(worker, [worker], time.monotonic() + self.step_timeout)
+            except BaseException as error:
+                if not isinstance(error, WorkerDied) or self.restarts_left == 0:
+                    self.close()  # without all its environments a vector is of no more use
+                    raise
 
 
 class _Worker:
@@ -292,19 +320,20 @@ class _Worker:
 
     def ask(self, request: int, command: str, states: list[tuple] | None = None) -> None:
         """Leave a request and wake the worker. The number is written last: it is what makes the request valid."""
-        self.shared["command"][self.number] = COMMANDS.index(command)
-        self.shared["request"][self.number] = request
-        self.asked.release()
         if states is not None:  # may be larger than a pipe holds: a hung worker must not make us hang too
             message = (request, states[self.first : self.last])
             threading.Thread(target=_send, args=(self.pipe, message), daemon=True).start()
+        self.shared["command"][self.number] = COMMANDS.index(command)
+        self.shared["request"][self.number] = request
+        self.asked.release()
 
     def last_answer(self) -> int:
         return int(self.shared["answer"][self.number])
 
-    def check_alive(self, request: int) -> None:
+    def check_alive(self, request: int | None = None) -> None:
+        """Raise WorkerDied if the process has ended, unless it has answered `request` before."""
         code = self.process.exitcode
-        if code is None or (self.shared is not None and self.last_answer() == request):
+        if code is None or (request is not None and self.last_answer() == request):
             return
         how = f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         remedy = "make a new ParallelVectorEnv, or pass on_worker_death='restart'"
@@ -333,7 +362,7 @@ def _end(workers: list[_Worker]) -> None:
         for worker in started:
             worker.process.join(max(0.0, deadline - time.monotonic()))
     for worker in started:
-        worker.shared = None
+        worker.shared = worker.asked = worker.answered = None  # the semaphores have names in shared memory
         worker.pipe.close()
 
 
@@ -433,12 +462,16 @@ class _Failure:
 
     def __init__(self, index: int, call: str, error: BaseException):
         self.index, self.call = index, call
-        self.summary = f"{type(error).__name__}: {error}"[:2000]
-        self.traceback = "".join(traceback.format_exception(error))[-20_000:]
+        text = "".join(traceback.format_exception(error))
+        self.traceback = text if len(text) < 20_000 else f"{text[:10_000]}\n...\n{text[-10_000:]}"
+        try:
+            self.summary = f"{type(error).__name__}: {error}"[:2000]
+        except Exception:  # not even its text can be had
+            self.summary = type(error).__name__
         try:
             pickled = cloudpickle.dumps(error)
-            pickle.loads(pickled)  # some exceptions can be pickled, but not built again
-            self.pickled = pickled if len(pickled) < 20_000 else b""  # a pipe holds 64 kB while nobody reads
+            same = type(pickle.loads(pickled)) is type(error)  # some can be pickled, but not built again
+            self.pickled = pickled if same and len(pickled) < 20_000 else b""
         except Exception:
             self.pickled = b""
 
@@ -497,14 +530,16 @@ def _serve(number: int, block: _Block, pipe: Any, asked: Any, answered: Any) -> 
         last_request, about, states = request, None, None
         while command == RESTORE and about != request:
             about, states = pipe.recv()
+        failure = None
         try:
             calls[command](states)
-            shared["ok"][number] = True
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: they are the environment's
-            pipe.send((request, _Failure(block.at, command, error)))
-            shared["ok"][number] = False
+            failure = _Failure(block.at, command, error)
+        shared["ok"][number] = failure is None
         shared["answer"][number] = request
         answered.release()
+        if failure is not None:  # now, because it may be more than a pipe holds while nobody reads
+            pipe.send((request, failure))
 
 
 def _end_with_parent() -> None:
