@@ -273,6 +273,122 @@ def weights_by_inverse(done, gamma, gae_lambda):
     return np.linalg.inv(np.eye(len(done)) - step)
 
 
+# --- lambda_returns ----------------------------------------------------------------------------------------------
+def returns_by_n_steps(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    """Right: one row at a time, with `if`, in plain Python numbers."""
+    T, N = rewards.shape
+    returns = [[0.0] * N for _ in range(T)]
+    for env in range(N):
+        for t in range(T - 1, -1, -1):
+            guess = float(next_values[t, env])
+            if terminated[t, env]:
+                guess = 0.0
+            elif not truncated[t, env] and t < T - 1:
+                guess += gae_lambda * (returns[t + 1][env] - guess)
+            returns[t][env] = float(rewards[t, env]) + gamma * guess
+    return returns
+
+
+def returns_by_advantages(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    """Right: any V(o_t) will do, because it cancels; within an episode it is the row before's successor."""
+    values = torch.cat([torch.zeros_like(next_values[:1]), next_values[:-1]])
+    return right_with_clones(rewards, values, next_values, terminated, truncated, gamma, gae_lambda) + values
+
+
+def returns_exchanged(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    return returns_by_advantages(rewards, next_values, terminated, truncated, gamma, 1 - gae_lambda)
+
+
+def returns_second_discount(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    returns, later = torch.zeros_like(rewards), next_values[-1]
+    for t in reversed(range(len(rewards))):
+        later = torch.where(truncated[t], next_values[t], later)
+        returns[t] = later = rewards[t] + gamma * gae_lambda * ~terminated[t] * later
+    return returns
+
+
+def returns_without_lambda(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    return returns_by_advantages(rewards, next_values, terminated, truncated, gamma, 1.0)
+
+
+def returns_one_step(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    return rewards + gamma * next_values * ~terminated
+
+
+def returns_from_zero(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    """Bug B5: the recursion starts as if the task ended with the rollout."""
+    returns, later = torch.zeros_like(rewards), torch.zeros_like(rewards[0])
+    for t in reversed(range(len(rewards))):
+        later = torch.where(truncated[t], next_values[t], later)
+        mixed = (1 - gae_lambda) * next_values[t] + gae_lambda * later
+        returns[t] = later = rewards[t] + gamma * ~terminated[t] * mixed
+    return returns
+
+
+def returns_share_lost(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    returns, later = torch.zeros_like(rewards), next_values[-1]
+    for t in reversed(range(len(rewards))):
+        mixed = (1 - gae_lambda) * next_values[t] + gae_lambda * later * ~truncated[t]
+        returns[t] = later = rewards[t] + gamma * ~terminated[t] * mixed
+    return returns
+
+
+def returns_truncation_as_terminal(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    """Bug B2."""
+    done = terminated | truncated
+    return returns_by_advantages(rewards, next_values, done, truncated, gamma, gae_lambda)
+
+
+def returns_leak(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    """Bug B1: the next episode's target where an episode was truncated."""
+    returns, later = torch.zeros_like(rewards), next_values[-1]
+    for t in reversed(range(len(rewards))):
+        mixed = (1 - gae_lambda) * next_values[t] + gae_lambda * later
+        returns[t] = later = rewards[t] + gamma * ~terminated[t] * mixed
+    return returns
+
+
+def returns_never_terminated(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    never = torch.zeros_like(terminated)
+    return lambda_returns_right(rewards, next_values, never, truncated, gamma, gae_lambda)
+
+
+def returns_late_flags(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    """Bug B8."""
+    before = torch.zeros_like(terminated[:1])
+    late = (torch.cat([before, flags[:-1]]) for flags in (terminated, truncated))
+    return lambda_returns_right(rewards, next_values, *late, gamma, gae_lambda)
+
+
+def lambda_returns_right(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    returns, later = torch.zeros_like(rewards), next_values[-1]
+    for t in reversed(range(len(rewards))):
+        later = torch.where(truncated[t], next_values[t], later)
+        mixed = (1 - gae_lambda) * next_values[t] + gae_lambda * later
+        returns[t] = later = rewards[t] + gamma * ~terminated[t] * mixed
+    return returns
+
+
+def returns_without_gamma(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    return lambda_returns_right(rewards, next_values, terminated, truncated, 1.0, gae_lambda)
+
+
+def returns_gamma_on_critic(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    returns, later = torch.zeros_like(rewards), next_values[-1]
+    for t in reversed(range(len(rewards))):
+        later = torch.where(truncated[t], next_values[t], later)
+        mixed = gamma * (1 - gae_lambda) * next_values[t] + gae_lambda * later
+        returns[t] = later = rewards[t] + ~terminated[t] * mixed
+    return returns
+
+
+def returns_next_row(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    returns = torch.zeros_like(rewards)
+    for t in reversed(range(len(rewards))):
+        returns[t] = rewards[t] + gamma * returns[t + 1]
+    return returns
+
+
 # --- gae_join ----------------------------------------------------------------------------------------------------
 def nothing_lost(first, first_done, second_row, gamma, gae_lambda):
     return first
@@ -353,6 +469,21 @@ WRONG = {
         "weights of the λ-return": (averaged, "averages n-step returns"),
         "both sides of the diagonal": (both_sides, "0 before it"),
     },
+    "lambda_returns": {
+        "exchanged": (returns_exchanged, "λ and 1 - λ are exchanged"),
+        "second discount": (returns_second_discount, "makes λ a second discount"),
+        "no lambda": (returns_without_lambda, "λ is not used"),
+        "one step": (returns_one_step, "one-step targets"),
+        "no bootstrap in the last row": (returns_from_zero, "Start with next_values[-1]"),
+        "nothing after a truncation": (returns_share_lost, "its share λ is lost"),
+        "truncation as terminal": (returns_truncation_as_terminal, "as if the task had ended"),
+        "leak across truncation": (returns_leak, "leaks into the truncated one"),
+        "never terminated": (returns_never_terminated, "No termination is looked at"),
+        "flags one step late": (returns_late_flags, "one step late"),
+        "no gamma": (returns_without_gamma, "γ is missing: everything"),
+        "gamma on the critic only": (returns_gamma_on_critic, "γ is missing at the next row's target"),
+        "index out of range": (returns_next_row, "what it knows of the future is next_values[T - 1]"),
+    },
     "gae_join": {
         "nothing is lost": (nothing_lost, "still missing"),
         "only the last row": (only_last_row, "Only the last row was corrected"),
@@ -366,5 +497,6 @@ WRONG = {
 RIGHT = {
     "gae_loop": [right_with_clones, right_in_numpy, right_by_lambda_returns],
     "gae_weights": [weights_by_products, weights_by_inverse],
+    "lambda_returns": [returns_by_n_steps, returns_by_advantages],
     "gae_join": [joined_by_cumprod],
 }

@@ -390,7 +390,7 @@ GAE_WEIGHTS = Exercise(
         Case(
             "nothing ends",
             "Row t holds (γλ)^(k - t) from the diagonal on, and 0 before it.",
-            read="The recursion, unrolled",
+            read="A sum of surprises",
             arguments=flags(num_steps=4),
         ),
         Case(
@@ -451,38 +451,259 @@ GAE_WEIGHTS = Exercise(
         Misconception(
             "exponent one too large",
             weights_with(extra=1),
-            "The exponent is one too large. δ_t itself counts fully in A_t, with (γλ)^0 = 1: the exponent is k - t. "
-            "(Two well-known libraries print this slip in their documentation.)",
-            read="The recursion, unrolled",
+            "The exponent is one too large. δ_t itself counts fully in A_t, with (γλ)^0 = 1: the exponent is k - t.",
+            read="A sum of surprises",
         ),
         Misconception(
             "looks back",
             weights_with(future=False),
             "The matrix looks back: it is the transpose. Row t must hold the weights of the steps after t.",
-            read="The recursion, unrolled",
+            read="A sum of surprises",
         ),
         Misconception(
             "gamma alone",
             weights_with(factor="gamma"),
             "λ is missing: with γ alone these are the weights of λ = 1, whatever λ is.",
-            read="The recursion, unrolled",
+            read="A sum of surprises",
         ),
         Misconception(
             "lambda alone",
             weights_with(factor="lambda"),
             "γ is missing: each step lies one step in the future, so the weight shrinks by γλ a step.",
-            read="The recursion, unrolled",
+            read="A sum of surprises",
         ),
         Misconception(
             "weights of the λ-return",
             averaged_weights,
             "(1 - λ) is the factor that averages n-step returns. TD errors are weighted by (γλ)^(k - t) alone: their sum "
             "is that average already.",
-            read="The recursion, unrolled",
+            read="A sum of surprises",
         ),
     ),
     crash_help={"bool tensor": "torch does not subtract bools: convert with .long() or .float() first."},
     note="A matrix product replaces the loop; for a long rollout the loop needs far less memory.",
+)
+
+# ---------------------------------------------------------------------------------------------------------------
+# lambda_returns(rewards, next_values, terminated, truncated, gamma, gae_lambda) -> returns, each [T, N]
+
+
+def lambda_returns(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    """The reference: R_t = r_t + γ [(1 - λ) V(o_{t+1}) + λ R_{t+1}], V(o_{t+1}) alone where nothing more was seen."""
+    import torch
+
+    returns = torch.empty_like(rewards)
+    later = next_values[-1]
+    for t in reversed(range(len(rewards))):
+        later = torch.where(truncated[t], next_values[t], later)
+        mixed = (1 - gae_lambda) * next_values[t] + gae_lambda * later
+        later = rewards[t] + gamma * ~terminated[t] * mixed
+        returns[t] = later
+    return returns
+
+
+def mean_of_n_step_returns(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+    """The oracle: the mean of the n-step returns, weighted (1 - λ) λ^(n-1); the longest one takes the rest."""
+    rewards, next_values, terminated, truncated = map(
+        np.asarray, (rewards, next_values, terminated, truncated)
+    )
+    returns = np.zeros(rewards.shape)
+    for t, env in np.ndindex(*rewards.shape):
+        seen, left = 0.0, 1.0
+        for k in range(t, len(rewards)):
+            seen += gamma ** (k - t) * rewards[k, env]
+            successor = 0.0 if terminated[k, env] else next_values[k, env]
+            n_step = seen + gamma ** (k - t + 1) * successor
+            if terminated[k, env] or truncated[k, env] or k == len(rewards) - 1:
+                returns[t, env] += left * n_step
+                break
+            returns[t, env] += left * (1 - gae_lambda) * n_step
+            left *= gae_lambda
+    return returns
+
+
+def returns_with(
+    *,
+    mix: str = "right",
+    start: str = "V",
+    stop: str = "terminated",
+    cut: str = "V",
+    gamma_on: str = "both",
+    shift: int = 0,
+) -> Callable[..., Any]:
+    """A recursion of λ-returns with one thing changed: what a misconception computes."""
+
+    def wrong(rewards, next_values, terminated, truncated, gamma, gae_lambda):
+        rewards, next_values, terminated, truncated = map(
+            np.asarray, (rewards, next_values, terminated, truncated)
+        )
+        if shift:
+            terminated, truncated = (np.concatenate([x[:1] & False, x[:-1]]) for x in (terminated, truncated))
+        ends = {"terminated": terminated, "done": terminated | truncated, "never": terminated & False}[stop]
+        of_critic, of_later = {
+            "right": (1 - gae_lambda, gae_lambda),
+            "exchanged": (gae_lambda, 1 - gae_lambda),
+            "later only": (0.0, gae_lambda),
+            "no lambda": (0.0, 1.0),
+            "one step": (1.0, 0.0),
+        }[mix]
+        of_critic, of_later = {
+            "both": (gamma * of_critic, gamma * of_later),
+            "critic": (gamma * of_critic, of_later),
+            "none": (of_critic, of_later),
+        }[gamma_on]
+        returns = np.zeros(rewards.shape)
+        later = next_values[-1] if start == "V" else np.zeros(rewards.shape[1])
+        for t in reversed(range(len(rewards))):
+            if cut != "leak":
+                later = np.where(truncated[t], next_values[t] if cut == "V" else 0.0, later)
+            later = rewards[t] + ~ends[t] * (of_critic * next_values[t] + of_later * later)
+            returns[t] = later
+        return returns
+
+    return wrong
+
+
+def without_values(arguments: Callable[[], tuple]) -> Callable[[], tuple]:
+    """Arguments of lambda_returns: those of gae_loop, but for `values`."""
+    return lambda: (lambda rewards, values, *others: (rewards, *others))(*arguments())
+
+
+LAMBDA_RETURNS = Exercise(
+    name="lambda_returns",
+    chapter=5,
+    prompt="Write the critic's targets, advantages + values, by a recursion of their own in which V(o_t) does not occur.",
+    hints=(
+        "The brackets hold a guess at everything that follows, partly the critic's, partly what came. Where nothing more was seen, only the critic's guess is left.",
+        "Three places are special. Terminated: nothing follows, the brackets count 0. Truncated, and the last row: they hold V(o_{t+1}) alone.",
+        "later = next_values[-1]; for t in reversed(range(T)): later = next_values[t] where truncated[t]; "
+        "later = rewards[t] + gamma * (not terminated[t]) * ((1 - gae_lambda) * next_values[t] + gae_lambda * later).",
+    ),
+    cases=(
+        Case(
+            "one step, nothing ends",
+            "With one step nothing more was seen: the target is r + γ V(next).",
+            read="The last row",
+            arguments=without_values(rollout(0.9, 0.8, num_steps=1)),
+        ),
+        Case(
+            "λ = 0",
+            "With λ = 0 the target is r + γ V(next), one step and then the critic.",
+            read="The two limits",
+            arguments=without_values(rollout(0.9, 0.0, num_steps=4)),
+        ),
+        Case(
+            "several steps, nothing ends",
+            "The brackets mix V(next), with weight 1 - λ, and the next row's target, with weight λ.",
+            read="The two limits",
+            arguments=without_values(rollout(0.9, 0.8)),
+        ),
+        Case(
+            "λ = 1",
+            "With λ = 1 the target is the discounted sum of the rewards, and V(next) only where the rows run out.",
+            read="The two limits",
+            arguments=without_values(rollout(0.9, 1.0, terminated=[(2, 0)])),
+        ),
+        Case(
+            "an episode terminates",
+            "After a termination there is no future: the target is the reward.",
+            read="Two kinds of ending",
+            arguments=without_values(rollout(0.9, 0.8, terminated=[(1, 0), (3, 1)])),
+        ),
+        Case(
+            "an episode is truncated",
+            "Where an episode was truncated nothing more was seen: the brackets hold V(next) alone.",
+            read="Two kinds of ending",
+            arguments=without_values(rollout(0.9, 0.8, truncated=[(1, 1), (4, 0)])),
+        ),
+    ),
+    reference=lambda_returns,
+    oracle=mean_of_n_step_returns,
+    misconceptions=(
+        Misconception(
+            "λ and 1 - λ exchanged",
+            returns_with(mix="exchanged"),
+            "λ and 1 - λ are exchanged. λ is the trust in what came, so it belongs to the next row's target; the critic gets 1 - λ.",
+            read="All of them at once",
+        ),
+        Misconception(
+            "λ as a second discount",
+            returns_with(mix="later only"),
+            "The critic's share is missing: γλ times the next target makes λ a second discount. What λ takes from the next target, "
+            "V(next) must get, with weight 1 - λ.",
+            read="The two limits",
+        ),
+        Misconception(
+            "no lambda",
+            returns_with(mix="no lambda"),
+            "λ is not used: these are the targets of λ = 1, for every λ.",
+            read="The two limits",
+        ),
+        Misconception(
+            "one step for every λ",
+            returns_with(mix="one step"),
+            "These are one-step targets, r + γ V(next), for every λ. The next row's target has to come in, with weight λ.",
+            read="The two limits",
+        ),
+        Misconception(
+            "no bootstrap in the last row",
+            returns_with(start="0"),
+            "The recursion starts with 0 after the last row, as if the task ended with the rollout. Nothing ended there; we stopped "
+            "collecting. Start with next_values[-1].",
+            read="The last row",
+        ),
+        Misconception(
+            "nothing after a truncation",
+            returns_with(cut="0"),
+            "Where an episode was truncated, the next row's target is rightly left out, but its share λ is lost. V(next) has to take the "
+            "whole of the brackets there.",
+            read="Two kinds of ending",
+        ),
+        Misconception(
+            "truncation treated as terminal",
+            returns_with(stop="done"),
+            "A truncated episode is treated as if the task had ended. We only stopped watching: its last target is r + γ V(next).",
+            read="Two kinds of ending",
+        ),
+        Misconception(
+            "leak across truncations",
+            returns_with(cut="leak"),
+            "The next episode leaks into the truncated one: the row after a truncation belongs to another episode, so its target may not come in.",
+            read="Two kinds of ending",
+        ),
+        Misconception(
+            "terminated is not looked at",
+            returns_with(stop="never"),
+            "No termination is looked at. Where the task ended nothing follows, and the target is the reward alone.",
+            read="Two kinds of ending",
+        ),
+        Misconception(
+            "flags one step late",
+            returns_with(shift=1),
+            "The flags are one step late: terminated[t-1] is used where terminated[t] belongs.",
+            read="Which index?",
+        ),
+        Misconception(
+            "gamma on the critic only",
+            returns_with(gamma_on="critic"),
+            "γ is missing at the next row's target. Both things in the brackets lie one step in the future, so γ stands before the brackets.",
+            read="All of them at once",
+        ),
+        Misconception(
+            "no gamma",
+            returns_with(gamma_on="none"),
+            "γ is missing: everything in the brackets lies one step in the future.",
+            read="All of them at once",
+        ),
+    ),
+    crash_help={
+        "bool tensor": "torch does not subtract from a bool: write ~terminated, or convert first with .float().",
+        "out of bounds": "Row T - 1 has no row after it: what it knows of the future is next_values[T - 1].",
+        "out of range": "Row T - 1 has no row after it: what it knows of the future is next_values[T - 1].",
+        "truth value": "A row holds one flag for each environment, so `if` and `not` cannot decide: use torch.where.",
+        "Boolean value of Tensor": "A row holds one flag for each environment, so `if` and `not` cannot decide: use torch.where.",
+    },
+    note="These are compute_gae(...).returns, found without V(o_t).",
 )
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -642,4 +863,4 @@ GAE_JOIN = Exercise(
     note="A longer rollout lets later rewards reach further back; V(next) alone does not replace them.",
 )
 
-EXERCISES = (GAE_LOOP, GAE_WEIGHTS, GAE_JOIN)
+EXERCISES = (GAE_LOOP, GAE_WEIGHTS, LAMBDA_RETURNS, GAE_JOIN)
