@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor
 
-from ppo_core.envs import StepResult
+if TYPE_CHECKING:
+    from ppo_core.envs import StepResult
 
 
 class Minibatch(NamedTuple):

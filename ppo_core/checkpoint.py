@@ -24,7 +24,7 @@ FORMAT = "ppo_core checkpoint 1"
 
 
 def save_checkpoint(path: str | os.PathLike, tensors: dict[str, Tensor], facts: dict[str, Any]) -> Path:
-    """Write `tensors` and `facts` (plain JSON values) to `path`, all or nothing.
+    """Write `tensors`, of any shape, and `facts` (plain JSON values) to `path`, all or nothing.
 
     The file is written beside its place, flushed to the disk and then moved there in one step; the checkpoint
     that was there before is kept as `path` + ".previous". A kill or a full disk at any moment leaves a whole one.
@@ -60,8 +60,8 @@ def save_checkpoint(path: str | os.PathLike, tensors: dict[str, Tensor], facts: 
 def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_checkpoint` wrote. Nothing in the file is executed.
 
-    Returns: (tensors, facts). Raises: CheckpointError if there is no such file, or it is not a checkpoint of this
-    book, or a byte of it has changed.
+    Returns: (tensors, facts); the tensors have any shape, as they were saved.
+    Raises: CheckpointError if there is no such file, or it is not a checkpoint of this book, or a byte has changed.
     """
     path = Path(path)
     if not path.is_file():

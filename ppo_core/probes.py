@@ -38,11 +38,13 @@ class TabularEnv(gym.Env):
         self.action_space = gym.spaces.Discrete(actions)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        """Draw a first state from `start`. Returns (obs, {})."""
         super().reset(seed=seed)
         self.state, self.elapsed = int(self.np_random.choice(len(self.start), p=self.start)), 0
         return self._observe(), {}
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """Move by `transitions` and pay by `rewards`. Returns (obs, reward, terminated, truncated, {})."""
         reward = float(self.rewards[self.state, action])
         reached = self.transitions[self.state, action].cumsum()
         self.state = int(np.searchsorted(reached, self.np_random.random(), side="right"))
