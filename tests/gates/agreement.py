@@ -90,19 +90,28 @@ def has_equation(docstring: str) -> bool:
     )
 
 
-def functions_with_equations(package: Path) -> Iterator[tuple[str, str]]:
-    """(where, name) of each public function, class or method whose docstring states an equation."""
-    for name, places in package_definitions(package).items():
+def functions_with_equations(package: Path) -> Iterator[tuple[str, set[str]]]:
+    """(where, the names by which a test can use it) of each public definition whose docstring states an equation.
+
+    A class is used by its own name, or by a method that no other class has.
+    """
+    definitions = package_definitions(package)
+    for name, places in definitions.items():
         for place, node, _ in places:
             public = not any(part.startswith("_") for part in place.split("."))
             if public and has_equation(ast.get_docstring(node) or ""):
-                yield place, name
+                methods = (
+                    [m.name for m in node.body if isinstance(m, ast.FunctionDef)]
+                    if isinstance(node, ast.ClassDef)
+                    else []
+                )
+                yield place, {name, *(m for m in methods if m in definitions and len(definitions[m]) == 1)}
 
 
 def names_used(tests: Path) -> set[str]:
-    """Every name and attribute that a test uses in code, not in comments or strings; the gates' own fixtures apart."""
+    """Every name and attribute that the tests use in code, not in comments or strings; the gates' fixtures apart."""
     used = set()
-    for path in tests.rglob("test_*.py"):
+    for path in tests.rglob("*.py"):
         if path.parent == Path(__file__).parent:
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -117,6 +126,6 @@ def untested_equations(package: Path, tests: Path) -> list[str]:
     used = names_used(tests)
     return [
         f"{place} states an equation that no test uses"
-        for place, name in functions_with_equations(package)
-        if name not in used
+        for place, names in functions_with_equations(package)
+        if not names & used
     ]

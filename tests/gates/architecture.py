@@ -240,7 +240,7 @@ def changed_names(tree: ast.Module) -> Iterator[str]:
 # --- docstrings
 
 ARRAYS = re.compile(r"\b(Tensor|ndarray|NDArray|ArrayLike)\b")
-SHAPE = re.compile(r"\[(?:[A-Z]|\*|obs)[^\]\n]*\]|\bscalars?\b|\bany shape\b")
+SHAPE = re.compile(r"\[\*?[A-Za-z]\w*(?:, ?(?:\*?\w+|\.\.\.))*\]|\bscalars?\b|\bany shape\b")
 
 
 def takes_arrays(function: object) -> bool:
