@@ -120,7 +120,7 @@ def say(text: str) -> None:
 
 
 def kernel_environment(root: Path = ROOT) -> dict[str, str]:
-    """One BLAS thread for each kernel, the environment's own kernels, nobody's private start-up files, UTF-8."""
+    """One BLAS thread, the environment's own kernels, no private start-up files, no reader's progress, no display."""
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
     private = ("MPLBACKEND", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
     ipython = root / "book" / "_build" / "ipython"
@@ -132,6 +132,8 @@ def kernel_environment(root: Path = ROOT) -> dict[str, str]:
         "IPYTHONDIR": str(ipython),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "PYTHONUTF8": "1",
+        "PPO_TEACH_STATE": "",  # a solved notebook that is executed solves nothing for the reader
+        "SDL_VIDEODRIVER": "dummy",  # pictures of environments need no display, and should not ask for one
     }
 
 
