@@ -233,9 +233,7 @@ class SerialVectorEnv:
                 next_obs[i] = last
             check_finite(next_obs)
         result = StepResult(check_finite(obs), next_obs, rewards, terminated, truncated)
-        self._state = (
-            "ready"  # last: whatever interrupts a step, its rows are lost, and the next one is refused
-        )
+        self._state = "ready"  # last: after an interrupt these rows are lost, and the next step is refused
         return result
 
     def close(self) -> None:

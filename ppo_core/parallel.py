@@ -146,19 +146,15 @@ class ParallelVectorEnv:
             self._episodes = self._shared["episode"].copy()
         self._obs = obs.copy()
         result = StepResult(obs, next_obs, rewards, terminated, truncated)
-        self._state = (
-            "ready"  # last: whatever interrupts a step, its rows are lost, and the next one is refused
-        )
+        self._state = "ready"  # last: after an interrupt these rows are lost, and the next step is refused
         return result
 
     def close(self) -> None:
         """End every worker, from any state, within about 3 s. Never raises for a sick worker; may be called again."""
         self._state = "after close()"
         if hasattr(self, "_end_workers"):
-            _end(
-                self._workers
-            )  # if this is interrupted, the next close(), the garbage collector or the exit ends them
-            self._end_workers.cancel()
+            _end(self._workers)
+            self._end_workers.cancel()  # not before: after an interrupt the next close(), or the exit, ends them
 
     def __enter__(self) -> ParallelVectorEnv:
         return self
@@ -226,9 +222,7 @@ class ParallelVectorEnv:
     def _await_answer(self, worker: _Worker, waiting: list[_Worker], deadline: float) -> None:
         while True:
             patience = max(0.0, min(POLL, deadline - time.monotonic()))
-            woken = worker.answered.acquire(
-                timeout=patience
-            )  # a wake-up may be left over from an interrupted call
+            woken = worker.answered.acquire(timeout=patience)  # perhaps left over from an interrupted call
             if worker.last_answer() == self._request:
                 break
             if not woken:
