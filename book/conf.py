@@ -68,6 +68,7 @@ exclude_patterns = [
 ]
 external_toc_path = str(HERE / "_toc.yml")
 external_toc_exclude_missing = False
+toc_text = Path(external_toc_path).read_text(encoding="utf-8")  # a new title there must reach every side bar
 templates_path = ["_templates"]
 
 # --- notebooks: executed once, into a cache that knows the package (tools/execute_notebooks.py)
@@ -288,6 +289,7 @@ def setup(app):
     if not hasattr(TocTreeCollector.assign_figure_numbers, "by_chapter"):
         TocTreeCollector.assign_figure_numbers = number_by_chapter(TocTreeCollector.assign_figure_numbers)
         TocTreeCollector.assign_figure_numbers.by_chapter = True
+    app.add_config_value("toc_text", "", "env", str)
     app.connect("autodoc-process-docstring", process_docstring)
     app.connect("doctree-read", name_exercise_prompts)
     app.connect("missing-reference", find_by_short_name)
