@@ -291,7 +291,7 @@ def one_answer_for_each(pipe, envs):
 
 def bare_answers(pipe, envs):
     while True:
-        number, command, argument = pipe.recv()
+        _, command, argument = pipe.recv()
         if command == "reset":
             pipe.send([env.reset(seed=seed)[0] for env, seed in zip(envs, argument, strict=True)])
         else:
@@ -323,7 +323,7 @@ def catches_nothing(pipe, envs):
 
 
 def answers_once(pipe, envs):
-    number, command, argument = pipe.recv()
+    number, _, argument = pipe.recv()
     pipe.send((number, [env.reset(seed=seed)[0] for env, seed in zip(envs, argument, strict=True)]))
 
 

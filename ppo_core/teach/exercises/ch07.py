@@ -269,7 +269,7 @@ DISTINCT_SEEDS = Exercise(
     crash_help={
         "positional argument": "SeedSequence takes one argument: put the three numbers into a tuple, SeedSequence((seed, env, episode)).",
     },
-    note="Any number of workers will now give the same episodes.",
+    note="No two episodes are the same.",
 )
 
 # ---------------------------------------------------------------------------------------------------------------
@@ -685,7 +685,7 @@ WORKER_LOOP = Exercise(
         "too many values to unpack": "step() returns five things and reset() two; an order has three parts.",
         "not enough values to unpack": "step() returns five things and reset() two; an order has three parts.",
     },
-    note="It answers everything, and ends when it should.",
+    note="It answers every order, and ends.",
 )
 
 EXERCISES = (BREAK_EVEN, DISTINCT_SEEDS, WORKER_LOOP)
