@@ -152,7 +152,8 @@ function build({ model, el }) {
     for (let from = 0, odd = false; from < length; from = lastOfEpisode(from) + 1, odd = !odd) {
       const to = lastOfEpisode(from);
       if (odd) back.push(svg("rect", { x: left(from), y: 14, width: column * (to - from + 1), height: top - 34, fill: "var(--band)" }));
-      const how = now.terminated[to] ? "terminated" : now.truncated[to] ? "truncated" : "goes on";
+      const ending = now.terminated[to] ? ["terminated", "term."] : now.truncated[to] ? ["truncated", "trunc."] : ["goes on", "…"];
+      const how = ending[column * (to - from + 1) < 60 ? 1 : 0]; // a short episode has no room for the word
       const x = left(to + 1);
       if (ends(to)) fronts.push(svg("line", { x1: x, x2: x, y1: 14, y2: top - 20, stroke: "var(--ink)", "stroke-width": 1.5, "stroke-dasharray": now.terminated[to] ? null : "5 4" }));
       fronts.push(svg("text", { x: Math.min(x, right) - 3, y: 10, "text-anchor": "end", "font-size": 11 }, how));
