@@ -428,6 +428,7 @@ WRONG = {
         "floats": (floats, "Seeds are integers"),
         "sequences instead of numbers": (sequences, "Seeds are integers"),
         "negative seeds": (below_zero, "A seed is negative"),
+        "three arguments for one": (three_arguments, "put the three numbers into a tuple"),
     },
     "worker_loop": {
         "no reply on an error": (loop(after_error="silent"), "got no answer"),
@@ -471,11 +472,6 @@ WRONG = {
         "every exception swallowed around recv": (bare_except, "Leave recv() outside the try"),
         "answers one order and ends": (answers_once, "got no answer"),
     },
-}
-
-# exercise -> name of the wrong answer -> (answer, words): answers that stop with an error of their own
-CRASHES = {
-    "distinct_seeds": {"three arguments": (three_arguments, "put the three numbers into a tuple")},
 }
 
 RIGHT = {
