@@ -3,7 +3,7 @@
 import mutants
 import pytest
 from hypothesis import settings
-from oracles import ORACLES, Core
+from oracles import ORACLES
 
 
 @pytest.fixture(autouse=True)

@@ -99,7 +99,7 @@ class Modules(Tracer):
         self.also = also
 
     def observe(self) -> np.ndarray:
-        return np.array(["torch" in sys.modules, self.also in sys.modules, os.getpid() % FINGERPRINT, 0, 0], np.float32)
+        return np.array(["torch" in sys.modules, self.also in sys.modules, os.getpid(), 0, 0], np.float32)
 
 
 class Boom(Exception):
@@ -260,3 +260,34 @@ def tracers(num_envs: int, **kwargs: Any) -> list:
     from functools import partial
 
     return [partial(Tracer, i, **kwargs) for i in range(num_envs)]
+
+
+class Thrifty(Tracer):
+    """Returns one and the same array from every call, and writes into the action that it was given."""
+
+    def observe(self) -> np.ndarray:
+        if not hasattr(self, "buffer"):
+            self.buffer = np.zeros(5, np.float32)
+        self.buffer[:] = super().observe()
+        return self.buffer
+
+
+class ThriftyContinuous(ContinuousTracer):
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
+        answer = super().step(action)
+        action[:] = 99.0
+        return answer
+
+
+class Parental(Tracer):
+    """Starts a process of its own in each episode, as environments with a simulator do."""
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
+        import multiprocessing
+
+        method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+        child = multiprocessing.get_context(method).Process(target=abs, args=(-1,))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        return super().reset(seed=seed)
