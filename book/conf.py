@@ -57,6 +57,7 @@ extensions = [
 # The source folder is the repository: say exactly what belongs to the book.
 include_patterns = ["index.md", "notebooks/*.ipynb", "book/*.md"]
 exclude_patterns = [
+    "book/_*.md",  # for authors, not for readers
     "**/.*",
     "**/_build",
     "**/node_modules",
