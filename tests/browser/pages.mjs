@@ -199,12 +199,13 @@ function inspect() {
   const images = [...document.images, ...document.querySelectorAll("canvas, video, svg[role=img]")]
     .filter((image) => !image.closest("mjx-container") && !image.matches("[aria-hidden=true], [role=presentation], [aria-hidden=true] *"))
     .filter((image) => !(image.getAttribute("alt") === "" && image.closest("a, button")?.textContent.trim())) // words beside it
+    .filter((image) => image.tagName !== "svg" || image.checkVisibility()) // icons of buttons that this width does not show
     .filter((image) => !image.matches(".toggler")) // the - and + of Sphinx's module index
     .map((image) => {
       const kind = image.tagName.toLowerCase();
       const title = kind === "svg" ? image.querySelector("title")?.textContent : null;
       const named = document.getElementById(image.getAttribute("aria-labelledby"))?.textContent;
-      const alt = (kind === "img" ? image.getAttribute("alt") : null) ?? image.getAttribute("aria-label") ?? named ?? title ?? "";
+      const alt = (kind === "img" ? image.getAttribute("alt") : null) ?? image.getAttribute("aria-label") ?? named ?? title ?? image.getAttribute("title") ?? "";
       const broken = kind === "img" && image.complete && !image.naturalWidth;
       return { kind, src: (image.getAttribute("src") ?? "").slice(0, 120), alt, broken };
     });
