@@ -28,7 +28,7 @@ def test_film_ends_with_a_policy_that_solves_the_task():
 def test_the_page_types_no_result_of_its_own():
     text = (ROOT / "index.md").read_text(encoding="utf-8")
     code = r"```.*?```|\{\{.*?\}\}|`[^`\n]*`|\([^)\s]*\)"
-    names = r"[Cc]hapter \d\d|\[\d\d |Python 3\.\d+|CC BY 4\.0|^:{3,}\{grid\}.*$|^:gutter:.*$"
+    names = r"[Cc]hapter \d\d|\[\d\d |Python 3\.\d+|CC BY 4\.0|^:{3,}\{grid\}.*$|^:(?:gutter|link):.*$"
     prose = re.sub(names, "", re.sub(code, "", text, flags=re.DOTALL), flags=re.MULTILINE)
     assert re.findall(r"\d[\d.,]*", prose) == []
 
