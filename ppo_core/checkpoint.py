@@ -33,7 +33,7 @@ def save_checkpoint(path: str | os.PathLike, tensors: dict[str, Tensor], facts: 
     path = Path(path)
     header = json.dumps(facts, sort_keys=True)
     content = save(
-        {name: tensor.contiguous() for name, tensor in tensors.items()},
+        {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()},
         {"format": FORMAT, "facts": header, "sha256": _digest(tensors, header)},
     )
     beside = path.with_name(f".{path.name}.{os.getpid()}.writing")
@@ -98,11 +98,13 @@ def _digest(tensors: dict[str, Tensor], header: str) -> str:
 def _keep(path: Path, previous: Path) -> None:
     """Give the present file a second name, without a moment in which `path` does not exist."""
     beside = previous.with_name(f".{previous.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)  # of a process with the same number that was killed here
     try:
         os.link(path, beside)
     except OSError:  # a file system without hard links
         shutil.copyfile(path, beside)
     _replace(beside, previous)
+    beside.unlink(missing_ok=True)  # replacing a file by another name of itself does nothing
 
 
 def _replace(source: Path, target: Path) -> None:

@@ -18,7 +18,15 @@ from ppo_core.checkpoint import load_checkpoint, save_checkpoint
 from ppo_core.config import PPOConfig
 from ppo_core.envs import SerialVectorEnv, VectorEnv, make_env
 from ppo_core.episodes import EpisodeLog
-from ppo_core.errors import CheckpointError, ConfigError, NonFiniteError
+from ppo_core.errors import (
+    CheckpointError,
+    ConfigError,
+    EnvironmentFault,
+    NonFiniteError,
+    WorkerDied,
+    WorkerError,
+    WorkerTimeout,
+)
 from ppo_core.gae import compute_gae
 from ppo_core.loss import LossTerms, ppo_loss
 from ppo_core.parallel import ParallelVectorEnv
@@ -99,19 +107,27 @@ class Trainer:
         self.episodes = EpisodeLog(config.num_envs, no_actions=self.rollout.actions[:0, 0].numpy())
         self.obs = self.env.reset(seed=config.seed)  # [N, *obs]: what the policy sees next
         self._env_moved_on = False
+        self._complete: tuple[dict, dict] | None = None  # while an iteration runs: what to go back to
 
     # ---- one iteration: collect, then update
 
     def run(self) -> Iterator[IterationStats]:
         """Train until `total_timesteps`, yielding IterationStats after every iteration. Stop and go on as you like."""
         while self.iteration < self.config.num_iterations:
-            before = self._state()
+            self._roll_back()
+            self._complete = self._state()
             try:
                 stats = self._iterate()
-            except BaseException:
-                self._set_state(*before)
-                raise
+                self._complete = None
+            finally:
+                self._roll_back()
             yield stats
+
+    def _roll_back(self) -> None:
+        """Undo an incomplete iteration. If this is interrupted too, whoever needs the state next does it again."""
+        if self._complete is not None:
+            self._set_state(*self._complete)
+            self._complete = None
 
     def _iterate(self) -> IterationStats:
         started = time.perf_counter()
@@ -166,9 +182,10 @@ class Trainer:
         )
         rollout.advantages.copy_(gae.advantages)
         rollout.returns.copy_(gae.returns)
-        for name in ("obs", "rewards", "logprobs", "values", "advantages"):
+        for name in ("obs", "next_obs", "rewards", "logprobs", "values", "advantages"):
             self._check_finite(name, getattr(rollout, name))
 
+    @torch.enable_grad()  # an interrupt on the way out of no_grad() leaves gradients switched off
     def update(self) -> tuple[LossTerms, float, int]:
         """Improve the policy on `self.rollout`. Returns (mean LossTerms, mean gradient norm, epochs done)."""
         config, terms, grad_norms = self.config, [], []
@@ -215,6 +232,11 @@ class Trainer:
         returns, lengths = np.zeros(num_episodes), np.zeros(num_episodes, np.int64)
         playing = np.ones(num_episodes, bool)
         with SerialVectorEnv([env_fn] * num_episodes) as env:
+            if env.single_observation_space != self.env.single_observation_space:
+                raise ConfigError(
+                    f"evaluate() made {self.config.env_id}, because the environment of this trainer has no env_fns, but "
+                    f"its observation_space {env.single_observation_space} is not that of training: set env_id"
+                )
             obs = env.reset(seed=seed)
             while playing.any():
                 noise = (
@@ -259,6 +281,7 @@ class Trainer:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write a checkpoint of the last complete iteration: weights, optimiser, random numbers, episodes under way."""
+        self._roll_back()
         save_checkpoint(path, *self._state())
 
     @classmethod
@@ -276,7 +299,9 @@ class Trainer:
         Raises: CheckpointError, ConfigError.
         """
         tensors, facts = load_checkpoint(path)
-        fixed = sorted({"env_id", "num_envs", "hidden_size"} & changes.keys())
+        if "weights" not in tensors or "config" not in facts:
+            raise CheckpointError(f"{path} is a checkpoint, but not one of a trainer")
+        fixed = sorted({"env_id", "num_envs", "hidden_size", "seed"} & changes.keys())
         if fixed:
             raise ConfigError(
                 f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: "
@@ -329,7 +354,17 @@ class Trainer:
         """Put the environments back to the end of the last complete iteration; reset those that cannot be."""
         if hasattr(self.env, "restore"):
             actions = [within_bounds(a, self.env.single_action_space) for a in self.episodes.actions]
-            self.obs = self.env.restore(self.config.seed, self.episodes.count.tolist(), actions)
+            try:
+                self.obs = self.env.restore(self.config.seed, self.episodes.count.tolist(), actions)
+            except (EnvironmentFault, WorkerError) as error:
+                if isinstance(error, (WorkerDied, WorkerTimeout)):
+                    raise
+                self.episodes.count += (
+                    1  # an environment that does not follow its seed: on to the next episode
+                )
+                self.episodes.forget_running()
+                none = [a[:0] for a in actions]
+                self.obs = self.env.restore(self.config.seed, self.episodes.count.tolist(), none)
         else:
             self.obs = self.env.reset()
             self.episodes.forget_running()
