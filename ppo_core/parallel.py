@@ -40,14 +40,7 @@ from ppo_core.checks import (
     check_seed,
 )
 from ppo_core.envs import EnvFn, Slot, StepResult
-from ppo_core.errors import (
-    ConfigError,
-    OutOfStep,
-    UnsupportedSpaceError,
-    WorkerDied,
-    WorkerError,
-    WorkerTimeout,
-)
+from ppo_core.errors import ConfigError, OutOfStep, PPOError, WorkerDied, WorkerError, WorkerTimeout
 
 STEP, RESET, RESTORE, CLOSE = "step()", "reset()", "restore()", "close()"
 COMMANDS = (STEP, RESET, RESTORE, CLOSE)  # their positions are what shared memory holds
@@ -100,7 +93,7 @@ class ParallelVectorEnv:
             self._start(self._workers)
         except BaseException as error:
             self.close()
-            if isinstance(error.__cause__, (ConfigError, UnsupportedSpaceError)):
+            if isinstance(error.__cause__, PPOError):
                 raise error.__cause__ from None  # its sentence says it all
             raise
 

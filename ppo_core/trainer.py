@@ -18,15 +18,7 @@ from ppo_core.checkpoint import load_checkpoint, save_checkpoint
 from ppo_core.config import PPOConfig
 from ppo_core.envs import SerialVectorEnv, VectorEnv, make_env
 from ppo_core.episodes import EpisodeLog
-from ppo_core.errors import (
-    CheckpointError,
-    ConfigError,
-    EnvironmentFault,
-    NonFiniteError,
-    WorkerDied,
-    WorkerError,
-    WorkerTimeout,
-)
+from ppo_core.errors import CheckpointError, ConfigError, EnvironmentFault, NonFiniteError, WorkerError
 from ppo_core.gae import compute_gae
 from ppo_core.loss import LossTerms, ppo_loss
 from ppo_core.parallel import ParallelVectorEnv
@@ -357,11 +349,9 @@ class Trainer:
             try:
                 self.obs = self.env.restore(self.config.seed, self.episodes.count.tolist(), actions)
             except (EnvironmentFault, WorkerError) as error:
-                if isinstance(error, (WorkerDied, WorkerTimeout)):
-                    raise
-                self.episodes.count += (
-                    1  # an environment that does not follow its seed: on to the next episode
-                )
+                if type(error) not in (EnvironmentFault, WorkerError):
+                    raise  # a worker died or hangs
+                self.episodes.count += 1  # these do not follow their seeds: on to the next episode
                 self.episodes.forget_running()
                 none = [a[:0] for a in actions]
                 self.obs = self.env.restore(self.config.seed, self.episodes.count.tolist(), none)
