@@ -16,6 +16,7 @@ import io
 import json
 import platform
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import gymnasium
@@ -34,9 +35,9 @@ def wanted(iteration: int, num_iterations: int) -> bool:
     return iteration <= FIRST or iteration % every == 0 or iteration == num_iterations
 
 
-def study(seed: int) -> list[dict[str, object]]:
+def study(seed: int) -> Iterator[dict[str, object]]:
     """One training run: a row for each wanted iteration, with a mean over 20 evaluation episodes."""
-    rows, config = [], PPOConfig(seed=seed)
+    config = PPOConfig(seed=seed)
     with Trainer(config) as trainer:
         for stats in trainer.run():
             if wanted(stats.iteration, config.num_iterations):
@@ -45,8 +46,7 @@ def study(seed: int) -> list[dict[str, object]]:
                     name: round(getattr(stats, name), 6)
                     for name in ("episodic_return", "entropy", "approx_kl")
                 }
-                rows.append(row | {"evaluation": round(trainer.evaluate().mean, 6)})
-    return rows
+                yield row | {"evaluation": round(trainer.evaluate().mean, 6)}
 
 
 def header(seeds: int) -> list[str]:

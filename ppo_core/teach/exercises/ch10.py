@@ -94,7 +94,7 @@ ANNEALED = Exercise(
     crash_help={
         "division by zero": "With a single iteration, num_iterations - 1 is 0. Is the - 1 meant?",
     },
-    note="Full at the start, half in the middle, and never quite zero.",
+    note="Full at first, never quite zero.",
 )
 
 
@@ -243,7 +243,7 @@ EPOCH_INDICES = Exercise(
         "split_with_sizes": "tensor.split(k) makes parts of size k, and wants a whole number. `tensor_split` takes the number of parts.",
         "Expected a 'cpu' device type": "The generator belongs to torch; NumPy has generators of its own.",
     },
-    note="All rows, each once, in an order that can be repeated.",
+    note="Each row once, in an order of chance.",
 )
 
 
@@ -674,7 +674,7 @@ ASSEMBLE_LOSS = Exercise(
         "min(): argument": "Two tensors are compared element by element with torch.min(a, b) or torch.minimum(a, b).",
         "Boolean value of Tensor": "Python's own min and max cannot compare two tensors: use torch.min(a, b).",
     },
-    note="Three parts, three signs, all as they should be.",
+    note="Three parts, three signs.",
 )
 
 EXERCISES = (ANNEALED, EPOCH_INDICES, CLIP_GLOBALLY, ASSEMBLE_LOSS)

@@ -1,0 +1,72 @@
+"""What chapter 10 says about the package in words, held against the package."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from ppo_core import IterationStats, PPOConfig
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOK = ROOT / "notebooks" / "10_ppo_assembled.ipynb"
+SCRIPT = ROOT / "benchmarks" / "ch10_cartpole_seeds.py"
+
+
+def metrics_table() -> list[list[str]]:
+    """The rows of the table that explains the metrics: [name, unit, taken over, what to look for]."""
+    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+    text = next("".join(c["source"]) for c in cells if ":name: tab-10-metrics" in "".join(c["source"]))
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return [[entry.strip() for entry in row] for row in rows]
+
+
+def test_the_table_explains_every_metric_in_order() -> None:
+    assert [row[0].strip("`") for row in metrics_table()] == list(IterationStats._fields)
+
+
+def test_every_metric_has_a_unit_and_a_window() -> None:
+    for row in metrics_table():
+        assert len(row) == 4 and all(row), f"{row[0]} lacks an entry"
+
+
+@pytest.fixture(scope="module")
+def study() -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Header and rows of the stored study."""
+    lines = SCRIPT.with_suffix(".csv").read_text(encoding="utf-8").splitlines()
+    header = dict(line[2:].split(": ", 1) for line in lines if line.startswith("#"))
+    return header, list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def test_the_stored_study_used_the_default_settings(study) -> None:
+    header, _ = study
+    settings = {name: value for name, value in PPOConfig().to_dict().items() if name != "seed"}
+    assert json.loads(header["settings"]) == settings, f"run again: {header['command']}"
+
+
+def test_the_stored_study_is_what_its_script_writes(study) -> None:
+    """The first row of the last seed, computed again, and the iterations that have a row."""
+    spec = importlib.util.spec_from_file_location("ch10_cartpole_seeds", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    header, rows = study
+    seed = int(header["seeds"].split(", ")[-1])
+    stored = [row for row in rows if int(row["seed"]) == seed]
+    config = PPOConfig()
+    wanted = [i for i in range(1, config.num_iterations + 1) if script.wanted(i, config.num_iterations)]
+    assert [int(row["iteration"]) for row in stored] == wanted
+    first = next(script.study(seed))
+    assert list(first) == list(stored[0])
+    for name, value in first.items():
+        assert float(value) == pytest.approx(float(stored[0][name]), abs=1e-4), name
+
+
+def test_five_of_five_seeds_solve_the_task(study) -> None:
+    header, rows = study
+    last = {row["seed"]: float(row["evaluation"]) for row in rows}
+    assert len(last) == 5 == len(re.findall(r"\d+", header["seeds"]))
+    assert min(last.values()) >= 475
