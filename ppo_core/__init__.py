@@ -34,7 +34,7 @@ _HOME = {
     "ppo_loss": "loss",
     "Trainer": "trainer",
     "IterationStats": "trainer",
-    "Evaluation": "trainer",
+    "Evaluation": "evaluation",
     "save_checkpoint": "checkpoint",
     "load_checkpoint": "checkpoint",
     "PPOError": "errors",

@@ -14,12 +14,10 @@ Every answer carries the number of its request, so that no row can ever answer a
 
 from __future__ import annotations
 
-import mmap
 import multiprocessing
 import os
 import pickle
 import signal
-import tempfile
 import threading
 import time
 import traceback
@@ -32,7 +30,6 @@ import cloudpickle
 import numpy as np
 
 from ppo_core.checks import (
-    array_spec,
     check_actions,
     check_env_fns,
     check_equal_spaces,
@@ -41,6 +38,7 @@ from ppo_core.checks import (
 )
 from ppo_core.envs import EnvFn, Slot, StepResult
 from ppo_core.errors import ConfigError, OutOfStep, PPOError, WorkerDied, WorkerError, WorkerTimeout
+from ppo_core.shared import layout_of, map_arrays, nameless_file
 
 STEP, RESET, RESTORE, CLOSE = "step()", "reset()", "restore()", "close()"
 COMMANDS = (STEP, RESET, RESTORE, CLOSE)  # their positions are what shared memory holds
@@ -173,9 +171,9 @@ class ParallelVectorEnv:
         if not hasattr(self, "_file"):
             check_equal_spaces(spaces)
             self.single_observation_space, self.single_action_space = spaces[0]
-            self._layout = _layout(*spaces[0], self.num_envs, len(workers))
-            self._file = _nameless_file(self._layout)
-            self._shared = _map(self._file.fileno(), self._layout)
+            self._layout = layout_of(*spaces[0], self.num_envs, len(workers))
+            self._file = nameless_file(self._layout)
+            self._shared = map_arrays(self._file.fileno(), self._layout)
         for worker in workers:
             worker.share(self._file, self._layout, self._shared)
 
@@ -360,52 +358,6 @@ def _send(pipe: Any, message: Any) -> None:
         pass  # the worker is gone, which whoever waits for its answer will find
 
 
-# ---- shared memory: one file without a name, which vanishes with the last process that holds it
-
-
-def _layout(observation_space: Any, action_space: Any, num_envs: int, num_workers: int) -> dict[str, tuple]:
-    """Name to (offset in bytes, shape, dtype) of each array, and under "" the size of it all."""
-    obs_shape, obs_dtype = array_spec(observation_space)
-    arrays = {
-        "obs": ((num_envs, *obs_shape), obs_dtype),
-        "last_obs": ((num_envs, *obs_shape), obs_dtype),  # where an episode ended; otherwise old
-        "actions": ((num_envs, *action_space.shape), action_space.dtype),
-        "rewards": ((num_envs,), np.float32),
-        "terminated": ((num_envs,), bool),
-        "truncated": ((num_envs,), bool),
-        "episode": ((num_envs,), np.int64),
-        "seed": ((1,), np.int64),  # -1: go on to the next episode
-        "command": ((num_workers,), np.int64),
-        "request": ((num_workers,), np.int64),
-        "answer": ((num_workers,), np.int64),
-        "ok": ((num_workers,), bool),
-    }
-    layout, offset = {}, 0
-    for name, (shape, dtype) in arrays.items():
-        layout[name] = (offset, shape, np.dtype(dtype).str)
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        offset += -(-size // 64) * 64  # each array begins on a cache line of its own
-    return {**layout, "": (offset, (), "")}
-
-
-def _nameless_file(layout: dict) -> Any:
-    folder = (
-        "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    )  # memory rather than a disk, where there is one
-    file = tempfile.TemporaryFile(dir=folder)
-    file.truncate(layout[""][0])
-    return file
-
-
-def _map(descriptor: int, layout: dict) -> dict[str, np.ndarray]:
-    memory = mmap.mmap(descriptor, layout[""][0])
-    return {
-        name: np.frombuffer(memory, dtype, int(np.prod(shape)), offset).reshape(shape)
-        for name, (offset, shape, dtype) in layout.items()
-        if name
-    }
-
-
 # ---- in the worker
 
 
@@ -494,7 +446,7 @@ def _work(number: int, first: int, payload: bytes, pipe: Any, asked: Any, answer
             import msvcrt
 
             handle = msvcrt.open_osfhandle(handle, os.O_RDWR)
-        shared = _map(handle, layout)
+        shared = map_arrays(handle, layout)
         os.close(handle)
         _serve(number, _Block(slots, first, shared), pipe, asked, answered)
     except (EOFError, BrokenPipeError, ConnectionResetError):

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ppo_core.buffer import Rollout
 from ppo_core.checkpoint import load_checkpoint, save_checkpoint
+from ppo_core.checks import check_seed
 from ppo_core.config import PPOConfig
 from ppo_core.envs import SerialVectorEnv, VectorEnv, make_env
 from ppo_core.episodes import EpisodeLog
 from ppo_core.errors import CheckpointError, ConfigError, EnvironmentFault, NonFiniteError, WorkerError
+from ppo_core.evaluation import Evaluation, evaluate, film, observation_space_of, within_bounds
 from ppo_core.gae import compute_gae
 from ppo_core.loss import LossTerms, ppo_loss
 from ppo_core.parallel import ParallelVectorEnv
@@ -50,23 +52,6 @@ class IterationStats(NamedTuple):
     steps_per_second: float  # environment steps per second of wall time, collecting and updating together
 
 
-class Evaluation(NamedTuple):
-    """Undiscounted returns [E], in reward units, and lengths [E], in steps, of E whole episodes."""
-
-    returns: np.ndarray
-    lengths: np.ndarray
-
-    @property
-    def mean(self) -> float:
-        """Mean return, in reward units."""
-        return float(self.returns.mean())
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of the returns, in reward units."""
-        return float(self.returns.std())
-
-
 class Trainer:
     """PPO on N environments, one iteration at a time.
 
@@ -86,13 +71,10 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(config.seed)
         self.env = env if env is not None else make_vector_env(config)
         spaces = self.env.single_observation_space, self.env.single_action_space
-        self.policy = (
-            policy if policy is not None else ActorCritic(*spaces, config.hidden_size, self.generator)
-        )
+        self.policy = policy or ActorCritic(*spaces, config.hidden_size, self.generator)
         self.weights = flatten_parameters(self.policy)
-        self.optimizer = torch.optim.Adam(
-            [self.weights], lr=config.learning_rate, eps=config.adam_eps, fused=True
-        )
+        adam = {"lr": config.learning_rate, "eps": config.adam_eps, "fused": True}
+        self.optimizer = torch.optim.Adam([self.weights], **adam)
         self.act = numpy_act(self.policy)
         self.rollout = Rollout(config.num_steps, config.num_envs, *spaces)
         self.iteration = self.global_step = 0
@@ -146,10 +128,9 @@ class Trainer:
     def collect(self) -> None:
         """Step every environment T times with the present policy and compute advantages: fills `self.rollout`."""
         config, rollout = self.config, self.rollout
-        noise = self.policy.noise(
-            config.num_steps, config.num_envs, generator=self.generator
-        ).numpy()  # [T, N, A]
-        for t in range(config.num_steps):
+        T, N = config.num_steps, config.num_envs
+        noise = self.policy.noise(T, N, generator=self.generator).numpy()  # [T, N, A]
+        for t in range(T):
             actions = self.act(self.obs, noise[t])
             result = self.env.step(within_bounds(actions, self.env.single_action_space))
             rollout.add(t, self.obs, actions, result)
@@ -160,18 +141,12 @@ class Trainer:
             output = self.policy.evaluate(rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1))
             rollout.logprobs.copy_(output.logprobs.view_as(rollout.logprobs))
             rollout.values.copy_(output.values.view_as(rollout.values))
-            rollout.next_values.copy_(
-                self.policy.value(rollout.next_obs.flatten(0, 1)).view_as(rollout.values)
-            )
+            next_values = self.policy.value(rollout.next_obs.flatten(0, 1))
+            rollout.next_values.copy_(next_values.view_as(rollout.values))
         gae = compute_gae(
-            rollout.rewards,
-            rollout.values,
-            rollout.next_values,
-            rollout.terminated,
-            rollout.truncated,
-            config.gamma,
-            config.gae_lambda,
-        )
+            rollout.rewards, rollout.values, rollout.next_values, rollout.terminated, rollout.truncated,
+            config.gamma, config.gae_lambda,
+        )  # fmt: skip
         rollout.advantages.copy_(gae.advantages)
         rollout.returns.copy_(gae.returns)
         for name in ("obs", "next_obs", "rewards", "logprobs", "values", "advantages"):
@@ -190,24 +165,21 @@ class Trainer:
                 grad_norms.append(clip_gradient(self.weights.grad, config.max_grad_norm))
                 self._check_finite(f"gradient norm in epoch {epoch}", grad_norms[-1])
                 self.optimizer.step()
-            if (
-                config.target_kl is not None
-                and mean(t.approx_kl for t in terms[-config.num_minibatches :]) > config.target_kl
-            ):
+            epoch_kl = mean(t.approx_kl for t in terms[-config.num_minibatches :])
+            if config.target_kl is not None and epoch_kl > config.target_kl:
                 break
         return LossTerms(*map(mean, zip(*terms, strict=True))), mean(grad_norms), epoch
 
     def _check_finite(self, name: str, tensor: Tensor) -> None:
-        if not torch.isfinite(tensor).all():
-            where = (
-                f" at step {(at := (~torch.isfinite(tensor)).nonzero()[0].tolist())[0]} of environment {at[1]}"
-                if tensor.ndim > 1
-                else ""
-            )
-            raise NonFiniteError(
-                f"{name} holds a NaN or an infinity{where}, in update {self.iteration + 1}; "
-                f"the weights are those of update {self.iteration}"
-            )
+        if torch.isfinite(tensor).all():
+            return
+        where = f"update {self.iteration + 1}"
+        if tensor.ndim > 1:
+            t, i = (~torch.isfinite(tensor)).nonzero()[0, :2].tolist()
+            where = f"step {t} of environment {i}, {where}"
+        raise NonFiniteError(
+            f"{name} holds a NaN or an infinity in {where}; the weights are those of update {self.iteration}"
+        )
 
     # ---- looking at what was learned
 
@@ -220,44 +192,19 @@ class Trainer:
         if num_episodes < 1:
             raise ConfigError(f"num_episodes={num_episodes} must be at least 1")
         env_fn = getattr(self.env, "env_fns", [partial(make_env, self.config.env_id)])[0]
-        generator = torch.Generator().manual_seed(seed)
-        returns, lengths = np.zeros(num_episodes), np.zeros(num_episodes, np.int64)
-        playing = np.ones(num_episodes, bool)
-        with SerialVectorEnv([env_fn] * num_episodes) as env:
-            if env.single_observation_space != self.env.single_observation_space:
-                raise ConfigError(
-                    f"evaluate() made {self.config.env_id}, because the environment of this trainer has no env_fns, but "
-                    f"its observation_space {env.single_observation_space} is not that of training: set env_id"
-                )
-            obs = env.reset(seed=seed)
-            while playing.any():
-                noise = (
-                    None if deterministic else self.policy.noise(num_episodes, generator=generator).numpy()
-                )
-                result = env.step(within_bounds(self.act(obs, noise), env.single_action_space))
-                returns += result.rewards * playing
-                lengths += playing
-                playing &= ~(result.terminated | result.truncated)
-                obs = result.obs
-        return Evaluation(returns, lengths)
+        space, expected = observation_space_of(env_fn), self.env.single_observation_space
+        if space != expected:
+            raise ConfigError(
+                f"evaluate() made {self.config.env_id}, because the environment of this trainer has no env_fns, "
+                f"but its observation_space {space} is not the {expected} of training: set env_id"
+            )
+        return evaluate(self.policy, env_fn, num_episodes, seed, deterministic)
 
     def film(self, seed: int = 1000, deterministic: bool = True) -> tuple[list[np.ndarray], float]:
         """Play one episode with pictures, without a display. Returns ([height, width, 3] uint8 frames, its return)."""
-        env = make_env(self.config.env_id, render_mode="rgb_array")
-        generator = torch.Generator().manual_seed(seed)
-        try:
-            obs, done, total = env.reset(seed=seed)[0], False, 0.0
-            frames = [env.render()]
-            while not done:
-                noise = None if deterministic else self.policy.noise(1, generator=generator).numpy()
-                obs, reward, terminated, truncated, _ = env.step(
-                    within_bounds(self.act(obs[None], noise), env.action_space)[0]
-                )
-                total, done = total + float(reward), terminated or truncated
-                frames.append(env.render())
-        finally:
-            env.close()
-        return frames, total
+        seed = check_seed(seed, first=True)
+        with contextlib.closing(make_env(self.config.env_id, render_mode="rgb_array")) as env:
+            return film(self.policy, env, seed, deterministic)
 
     def close(self) -> None:
         """Close the environments."""
@@ -315,11 +262,8 @@ class Trainer:
         tensors |= {f"adam.{name}": value.clone() for name, value in adam.items()}
         tensors |= {f"buffer.{name}": value.clone() for name, value in self.policy.named_buffers()}
         tensors |= {f"episodes.{name}": value for name, value in self.episodes.state().items()}
-        return tensors, {
-            "config": self.config.to_dict(),
-            "iteration": self.iteration,
-            "global_step": self.global_step,
-        }
+        progress = {"iteration": self.iteration, "global_step": self.global_step}
+        return tensors, {"config": self.config.to_dict(), **progress}
 
     def _set_state(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         with torch.no_grad():
@@ -329,16 +273,8 @@ class Trainer:
         self.generator.set_state(tensors["generator"])
         self.optimizer.state.clear()
         if "adam.step" in tensors:
-            self.optimizer.state[self.weights] = {
-                name: tensors[f"adam.{name}"].clone() for name in ("step", "exp_avg", "exp_avg_sq")
-            }
-        self.episodes.set_state(
-            {
-                name.removeprefix("episodes."): value
-                for name, value in tensors.items()
-                if name.startswith("episodes.")
-            }
-        )
+            self.optimizer.state[self.weights] = {k: v.clone() for k, v in part(tensors, "adam.").items()}
+        self.episodes.set_state(part(tensors, "episodes."))
         self.iteration, self.global_step = facts["iteration"], facts["global_step"]
         self._env_moved_on = True
 
@@ -367,19 +303,9 @@ class Trainer:
 def make_vector_env(config: PPOConfig) -> VectorEnv:
     """The environments that `config` asks for: worker processes if num_workers > 0, else in this process."""
     env_fns = [partial(make_env, config.env_id)] * config.num_envs
-    return (
-        ParallelVectorEnv(env_fns, num_workers=config.num_workers)
-        if config.num_workers
-        else SerialVectorEnv(env_fns)
-    )
-
-
-def within_bounds(actions: np.ndarray, space: gym.Space) -> np.ndarray:
-    """Actions [N] or [N, A] as the environment may get them: those of a Box are clipped to its bounds.
-
-    The rollout keeps the sampled actions, because the log-probability is that of what was sampled, not clipped.
-    """
-    return np.clip(actions, space.low, space.high) if isinstance(space, gym.spaces.Box) else actions
+    if config.num_workers:
+        return ParallelVectorEnv(env_fns, num_workers=config.num_workers)
+    return SerialVectorEnv(env_fns)
 
 
 def flatten_parameters(policy: nn.Module) -> nn.Parameter:
@@ -415,3 +341,8 @@ def explained_variance(values: Tensor, returns: Tensor) -> float:
 def mean(tensors: Any) -> float:
     """The mean of scalar tensors, as a float."""
     return float(torch.stack(list(tensors)).mean())
+
+
+def part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with `prefix`, without it; tensors of any shape."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -18,7 +18,8 @@ ARROWS: dict[str, set[str]] = {
     "checks": {"errors"},
     "config": {"errors"},
     "envs": {"checks", "errors"},
-    "parallel": {"envs", "checks", "errors"},
+    "shared": {"checks", "errors"},
+    "parallel": {"envs", "shared", "checks", "errors"},
     "adapters": {"envs", "checks", "errors"},
     "probes": {"errors"},
     "policy": {"errors"},
@@ -26,6 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "buffer": {"errors"},
     "episodes": {"buffer", "errors"},
     "loss": {"errors"},
+    "evaluation": {"envs", "errors"},
     "checkpoint": {"config", "errors"},
 }
 READING_ORDER = [*ARROWS, "trainer"]
@@ -37,6 +39,7 @@ NO_TORCH = (
     "checks",
     "config",
     "envs",
+    "shared",
     "parallel",
     "adapters",
     "probes",
