@@ -41,15 +41,15 @@ def layout_of(observation_space: Any, action_space: Any, num_envs: int, num_work
 
 
 def nameless_file(layout: dict) -> Any:
-    folder = (
-        "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    )  # memory rather than a disk, where there is one
+    """A temporary file of the size of `layout`: in memory rather than on a disk, where the system offers that."""
+    folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     file = tempfile.TemporaryFile(dir=folder)
     file.truncate(layout[""][0])
     return file
 
 
 def map_arrays(descriptor: int, layout: dict) -> dict[str, np.ndarray]:
+    """The arrays of `layout`, each with its own shape, as views of the file."""
     memory = mmap.mmap(descriptor, layout[""][0])
     return {
         name: np.frombuffer(memory, dtype, int(np.prod(shape)), offset).reshape(shape)
