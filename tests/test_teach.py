@@ -298,7 +298,7 @@ def test_what_is_printed_depends_on_the_answer_alone(capsys) -> None:
     hint("gae_loop"), capsys.readouterr()
     check("gae_loop", wrong)
     assert capsys.readouterr().out == first
-    assert max(map(len, first.splitlines())) <= 88
+    assert max(map(len, first.splitlines())) <= 76
 
 
 # --- the doctor ---------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from ppo_core.teach import progress
 from ppo_core.teach.exercise import Case, Exercise, Wrong
 from ppo_core.teach.exercises import all_exercises, find
 
-_WIDTH = 88  # what a page's code block shows at 1280 px
+_WIDTH = 76  # what a code block of the page shows at 1280 px
 _STUB_OPERATIONS = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "LOAD_SMALL_INT"}
 
 
