@@ -250,9 +250,8 @@ def book() -> None:
     must("executing the chapters", python, "tools/execute_notebooks.py", "--jobs", JOBS)
     say(f"Rendering {len(toc_pages())} pages")
     options = ["-q", "-b", "html", "-W", "--keep-going", "-c", "book", "-d", BUILD / "doctrees"]
-    shutil.rmtree(
-        HTML / "_modules", ignore_errors=True
-    )  # Sphinx renews these only when their source is newer
+    # Sphinx renews the source pages only when their source is newer; their links also depend on the API page
+    shutil.rmtree(HTML / "_modules", ignore_errors=True)
     must("rendering the book", python, "-m", "sphinx", *options, ".", HTML)
     missing = [str(page) for page in pages if not page.exists()]
     if missing:
