@@ -13,7 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from oracles import Core
+import pytest
+from oracles import ORACLES, Core
 
 import ppo_core
 
@@ -27,7 +28,7 @@ class Mutant(NamedTuple):
     module: str
     old: str
     new: str
-    killed_by: str
+    killed_by: str  # an oracle, and where it needs one, the kind of vector environment: "oracle:serial"
     why: str = ""
 
 
@@ -64,6 +65,21 @@ def forget(core: Core, folder: Path) -> None:
     sys.path.remove(str(folder))
     for name in [name for name in sys.modules if name == core.package or name.startswith(core.package + ".")]:
         del sys.modules[name]
+
+
+def rejected(mutant: Mutant, folder: Path) -> None:
+    """Fail unless the oracle rejects the mutant, by an assertion or by an error of the kind that a broken program makes."""
+    core = build(mutant, folder)
+    name, _, kind = mutant.killed_by.partition(":")
+    try:
+        ORACLES[name](core, *([kind] if kind else []))
+    except AssertionError:
+        return
+    except (core.errors.PPOError, ValueError, RuntimeError, KeyError):
+        return
+    finally:
+        forget(core, folder)
+    pytest.fail(f"the mutant {mutant.name} survived {mutant.killed_by}", pytrace=False)
 
 
 M = Mutant
@@ -132,3 +148,130 @@ NUMBERS = [
     # ---- settings
     M("no range", "config", "(at_most is not None and value > at_most)", "False", "config_refuses_what_cannot_work"),
 ]  # fmt: skip
+
+WORKERS = [
+    # ---- environments in one process
+    M("B1 reset observation", "envs", "next_obs[i] = last", "pass", "rows_are_true_transitions:serial", "what follows an end is the next episode's first observation"),
+    M("B27", "envs", "self.seed, self.episode = seed, -1", "self.seed = seed", "rows_are_true_transitions:serial", "reset(seed) keeps the counter of episodes"),
+    M("reset forgotten", "envs", "return self.reset(None), reward", "return last, reward", "rows_are_true_transitions:serial", "steps go on after an end"),
+    M("flags merged", "envs", "bool(terminated), bool(truncated), last", "bool(terminated or truncated), bool(truncated), last", "rows_are_true_transitions:serial"),
+    M("one seed for all", "envs", "np.random.SeedSequence((seed, index, episode))", "np.random.SeedSequence((seed, 0, episode))", "seeds_make_the_numbers"),
+    M("ready too early", "envs", "obs = np.empty((self.num_envs", "self._state = \"ready\"\n        obs = np.empty((self.num_envs", "an_interrupt_at_any_line_mixes_no_rows:serial"),
+    M("closed but open", "envs", 'if self._state == "after close()":', "if False:", "calls_out_of_turn_are_refused:serial"),
+    M("last observation aliased", "envs", "last = obs.copy()", "last = obs", "careless_environments_do_no_harm:serial"),
+    M("replay off by one", "envs", "self.seed, self.episode = seed, episode - 1", "self.seed, self.episode = seed, episode", "restore_goes_on_where_it_was:serial"),
+    M("NaN reward", "envs", "reward - reward != 0.0", "False", "wrong_answers_of_environments_are_refused:serial"),
+    M("any shape", "envs", "obs.shape != self.shape or not castable", "not castable", "wrong_answers_of_environments_are_refused:serial", "a scalar is broadcast into a row"),
+    M("NaN observation", "checks", 'obs.dtype.kind == "f" and not np.isfinite(obs).all()', "False", "wrong_answers_of_environments_are_refused"),
+    M("one action too many", "checks", "actions.max() >= space.start + space.n:", "actions.max() > space.start + space.n:", "wrong_actions_are_refused:serial"),
+    M("NaN action", "checks", "inside = (actions >= space.low) & (actions <= space.high) & np.isfinite(actions)", "inside = ~((actions < space.low) | (actions > space.high))", "wrong_actions_are_refused"),
+    M("float action", "checks", 'actions.dtype.kind not in "iu":', "False:", "wrong_actions_are_refused", "1.7 is taken for 1"),
+    M("actions aliased", "checks", "actions = np.array(actions)", "actions = np.asarray(actions)", "careless_environments_do_no_harm:serial"),
+    M("unequal spaces", "checks", "if mine != first:", "if False:", "env_fns_that_cannot_work_are_refused:serial"),
+    # ---- Gymnasium's vectors
+    M("B3", "adapters", 'obs = self.envs.reset(seed=self._seeds(), options={"reset_mask": done})[0].copy()', "pass", "gymnasium_rows_are_true_transitions", "the reset step of NEXT_STEP is stored as data"),
+    M("B4 final_obs", "adapters", 'next_obs[done] = np.stack(list(infos["final_obs"][done]))', "pass", "gymnasium_rows_are_true_transitions", "the key of an older version: nothing is found, nothing is said"),
+    M("NEXT_STEP accepted", "adapters", "self.mode == gym.vector.AutoresetMode.NEXT_STEP and not resets_a_part", "False", "gymnasium_vectors_that_hide_rows_are_refused"),
+    # ---- worker processes
+    M("index in the worker", "parallel", "slots.append(Slot(env_fn, first + len(slots)))", "slots.append(Slot(env_fn, len(slots)))", "parallel_equals_serial", "environment 0 of each worker gets the same seed"),
+    M("last observation lost", "parallel", 'next_obs[done] = self._shared["last_obs"][done]', "pass", "rows_are_true_transitions"),
+    M("views of shared memory", "parallel", "self._shared[name].copy() for name in", "self._shared[name] for name in", "results_belong_to_the_caller", "a later step overwrites an earlier result"),
+    M("step at any time", "parallel", 'if self._state != "ready":', "if False:", "calls_out_of_turn_are_refused"),
+    M("stale rows", "parallel", "if worker.last_answer() == self._request:", "if woken:", "an_interrupt_mixes_no_rows", "Stable-Baselines3 and TorchRL: an answer to an earlier action"),
+    M("ready before the rows are read", "parallel", "rewards[lost], terminated[lost], truncated[lost] =", 'self._state = "ready"\n        rewards[lost], terminated[lost], truncated[lost] =', "an_interrupt_at_any_line_mixes_no_rows"),
+    M("request before its states", "parallel", "if states is not None:  #", "self.shared[\"command\"][self.number] = COMMANDS.index(command)\n        self.shared[\"request\"][self.number] = request\n        self.asked.release()\n        if states is not None:  #", "an_interrupt_at_any_line_mixes_no_rows"),
+    M("wrong environment named", "parallel", "_Failure(block.at, command, error)", "_Failure(block.first, command, error)", "errors_of_environments_are_told"),
+    M("no traceback", "parallel", 'f"{happened}\\n\\nThe worker\'s traceback:\\n{self.traceback}"', "happened", "errors_of_environments_are_told"),
+    M("errors that cannot travel", "parallel", "except Exception:  # not even its text can be had", "except ZeroDivisionError:", "errors_of_environments_are_told"),
+    M("pickle", "parallel", "cloudpickle.dumps(env_fns[first:last])", "pickle.dumps(env_fns[first:last])", "any_function_can_make_an_environment"),
+    M("deaths unnoticed", "parallel", "if code is None or (request is not None and self.last_answer() == request):", "if True:", "a_dead_worker_is_noticed"),
+    M("late", "parallel", "deadline = time.monotonic() + self.step_timeout", "deadline = time.monotonic() + 10 * self.step_timeout", "a_hung_worker_is_noticed"),
+    M("no SIGKILL", "parallel", '("kill", 1.0)', '("terminate", 1.0)', "close_ends_everything_from_any_state"),
+    M("close only once", "parallel", "_end(self._workers)\n            self._end_workers.cancel()", "self._end_workers()", "close_ends_everything_from_any_state", "an interrupted close() cannot be called again"),
+    M("Ctrl-C is dead", "parallel", "before = signal.pthread_sigmask(signal.SIG_BLOCK, ())", "before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})", "an_interrupt_at_any_line_leaves_no_process", "an interrupt between blocking the signal and entering the block that lets it through again"),
+    M("interrupted close", "parallel", "_end(self._workers)\n            self._end_workers.cancel()", "self._end_workers()", "an_interrupt_at_any_line_leaves_no_process"),
+    M("restart in the same episode", "parallel", "0 if again else int(k) + 1", "0 if again else int(k)", "a_new_worker_takes_over"),
+    M("restart terminates", "parallel", "= 0.0, False, True", "= 0.0, True, False", "a_new_worker_takes_over"),
+    M("restart for ever", "parallel", "and self.restarts_left > 0", "and True", "a_new_worker_takes_over"),
+    M("a file with a name", "shared", "tempfile.TemporaryFile(dir=folder)", "tempfile.NamedTemporaryFile(dir=folder, delete=False)", "nothing_is_left_while_the_object_lives"),
+    M("semaphores kept", "parallel", "worker.shared = worker.asked = worker.answered = None", "worker.shared = None", "nothing_is_left_while_the_object_lives:spawn"),
+    M("daemons", "parallel", "daemon=False,", "daemon=True,", "environments_may_have_children"),
+    M("orphans", "parallel", "threading.Thread(target=_end_with_parent, daemon=True).start()", "pass", "the_parents_death_ends_the_workers"),
+    M("no finalizer", "parallel", "exitpriority=100", "exitpriority=None", "a_program_ends_without_close"),
+    M("workers hear Ctrl-C", "parallel", "signal.signal(signal.SIGINT, signal.SIG_IGN)", "pass", "control_c_in_a_terminal_is_the_parents_business"),
+    M("torch in the worker", "parallel", "import cloudpickle", "import cloudpickle\nimport torch", "workers_do_not_import_torch"),
+]  # fmt: skip
+
+TRAINING = [
+    # ---- collecting
+    M("B2 trainer", "trainer", "rollout.terminated, rollout.truncated, config.gamma", "rollout.terminated | rollout.truncated, rollout.truncated, config.gamma", "a_time_limit_is_no_death", "truncation is taken for termination"),
+    M("B9 observation", "trainer", "rollout.add(t, self.obs, actions, result)", "rollout.add(t, result.obs, actions, result)", "collected_rows_are_true_transitions", "each row holds the observation of the next"),
+    M("B11", "trainer", "rollout.returns.copy_(gae.returns)", "rollout.returns.copy_((gae.returns - gae.returns.mean()) / (gae.returns.std() + 1e-8))", "collected_rows_are_true_transitions", "the critic's target is normalised in each batch"),
+    M("B11 learned", "trainer", "rollout.returns.copy_(gae.returns)", "rollout.returns.copy_((gae.returns - gae.returns.mean()) / (gae.returns.std() + 1e-8))", "a_corridor_is_evaluated", "the critic's scale is that of no reward"),
+    M("B16 gradient", "trainer", "with torch.no_grad():\n            output =", "with torch.enable_grad():\n            output =", "collected_rows_are_true_transitions", "advantages carry gradient"),
+    M("bootstrap from the reset observation", "trainer", "self.policy.value(rollout.next_obs.flatten(0, 1))", "self.policy.value(torch.cat([rollout.obs[1:], torch.from_numpy(self.obs)[None]]).flatten(0, 1))", "collected_rows_are_true_transitions"),
+    M("B17", "trainer", "rollout.add(t, self.obs, actions, result)", "rollout.add(t, self.obs, within_bounds(actions, self.env.single_action_space), result)", "sampled_actions_are_stored_and_clipped_ones_are_played", "the clipped action is stored"),
+    M("B4", "episodes", "ends = np.argwhere((rollout.terminated | rollout.truncated).numpy())", "ends = np.argwhere((rollout.terminated | rollout.truncated).numpy())[:0]", "episodes_are_counted", "nothing is logged, and nobody notices"),
+    M("B6 log", "episodes", "ends = np.argwhere((rollout.terminated | rollout.truncated).numpy())", "ends = np.argwhere(rollout.terminated.numpy())", "episodes_are_counted", "a truncated episode bleeds into the next"),
+    M("B24", "episodes", "start[i], self.returns[i], self.lengths[i], self.actions[i] = t + 1, 0.0, 0, self.no_actions", "start[i], self.lengths[i], self.actions[i] = t + 1, 0, self.no_actions", "episodes_are_counted", "the sum of rewards is not reset"),
+    M("B24 rollout", "episodes", "self.returns[i] += rewards[since:, i].sum()", "self.returns[i] = rewards[since:, i].sum()", "episodes_are_counted", "what an episode got in earlier rollouts is forgotten"),
+    # ---- updating
+    M("B14 log_std", "trainer", "parameters = list(policy.parameters())", 'parameters = [p for n, p in policy.named_parameters() if n != "log_std"]', "updates_and_metrics_are_those_of_a_second_implementation", "log_std is left out"),
+    M("B14 per element", "trainer", "grad.mul_((max_norm / (norm + 1e-6)).clamp(max=1.0))", "grad.clamp_(-max_norm, max_norm)", "updates_and_metrics_are_those_of_a_second_implementation", "not one norm over all parameters"),
+    M("no annealing", "trainer", "learning_rate *= 1 - self.iteration / self.config.num_iterations", "pass", "updates_and_metrics_are_those_of_a_second_implementation"),
+    M("annealed too early", "trainer", "learning_rate *= 1 - self.iteration", "learning_rate *= 1 - (self.iteration + 1)", "updates_and_metrics_are_those_of_a_second_implementation", "the first update does not use the full rate, the last does nothing"),
+    M("Adam's epsilon", "trainer", '"eps": config.adam_eps', '"eps": 1e-8', "updates_and_metrics_are_those_of_a_second_implementation", "PyTorch's default"),
+    M("gradients add up", "trainer", "self.weights.grad.zero_()", "pass", "updates_and_metrics_are_those_of_a_second_implementation"),
+    M("last minibatch", "trainer", "LossTerms(*map(mean, zip(*terms, strict=True)))", "LossTerms(*map(float, terms[-1]))", "updates_and_metrics_are_those_of_a_second_implementation", "a metric named mean is that of the last minibatch"),
+    M("target_kl ignored", "trainer", "if config.target_kl is not None and", "if False and", "updates_and_metrics_are_those_of_a_second_implementation"),
+    M("gradient norm after clipping", "trainer", "return norm", "return grad.norm()", "updates_and_metrics_are_those_of_a_second_implementation"),
+    # ---- the same numbers
+    M("global random state", "trainer", "self.policy.noise(T, N, generator=self.generator)", "self.policy.noise(T, N)", "one_seed_gives_one_history"),
+    M("hash seed", "envs", "np.random.SeedSequence((seed, index, episode))", "np.random.SeedSequence((abs(hash(str(seed))), index, episode))", "a_new_process_gives_the_same_numbers"),
+    M("evaluation without a seed", "evaluation", "self.policy.noise(len(obs), generator=self.generator)", "self.policy.noise(len(obs))", "evaluation_plays_whole_episodes"),
+    M("no Adam in checkpoints", "trainer", 'if "adam.step" in tensors:', "if False:", "resuming_is_not_interrupting"),
+    M("no random state in checkpoints", "trainer", 'self.generator.set_state(tensors["generator"])', "pass", "resuming_is_not_interrupting"),
+    M("environments begin anew", "trainer", "self.episodes.count.tolist(), actions", "self.episodes.count.tolist(), [a[:0] for a in actions]", "resuming_is_not_interrupting"),
+    M("B21", "trainer", 'value.copy_(tensors[f"buffer.{name}"])', "pass", "resuming_keeps_what_a_policy_remembers", "evaluation begins with fresh statistics of observations"),
+    M("another seed", "trainer", '"hidden_size", "seed"}', '"hidden_size"}', "resuming_refuses_what_cannot_go_on"),
+    # ---- interrupts and faults
+    M("half an iteration", "trainer", "self._set_state(*self._complete)", "pass", "an_interrupted_iteration_never_happened"),
+    M("half a recovery", "trainer", "self._roll_back()\n            self._complete = self._state()", "self._complete = self._state()", "an_interrupt_at_any_line_never_happened"),
+    M("half a recovery is saved", "trainer", "self._roll_back()\n        save_checkpoint", "save_checkpoint", "an_interrupt_at_any_line_never_happened"),
+    M("gradients stay off", "trainer", "@torch.enable_grad()", "", "an_interrupt_at_any_line_never_happened"),
+    M("NaN", "trainer", "if torch.isfinite(tensor).all():", "if True:", "what_is_not_finite_is_named"),
+    M("NaN next_obs", "trainer", '"obs", "next_obs", "rewards"', '"obs", "rewards"', "what_is_not_finite_is_named", "the wrong tensor is named"),
+    M("no replay, no training", "trainer", "self.episodes.forget_running()\n                none", "none", "environments_that_cannot_be_put_back_begin_anew"),
+    M("episode numbers after a death", "parallel", 'next_obs[lost] = self._obs[lost]\n            self._episodes = self._shared["episode"].copy()', "next_obs[lost] = self._obs[lost]", "a_worker_may_die_in_training"),
+    # ---- looking at what was learned
+    M("evaluation goes on", "evaluation", "returns += result.rewards * playing", "returns += result.rewards", "evaluation_plays_whole_episodes", "rewards of the next episode are counted"),
+    M("probe: sign", "loss", "return -torch.min", "return torch.min", "probes_are_solved"),
+    M("probe: gamma", "gae", "deltas = rewards + gamma * next_values", "deltas = rewards + next_values", "probes_are_solved"),
+    M("probe: critic", "loss", "squared_error = (values - returns).square()\n    if", "squared_error = (values.detach() - returns).square()\n    if", "probes_are_solved"),
+    M("probe: rows", "buffer", "order = torch.randperm(self.num_steps * self.num_envs, generator=generator)", "order = torch.randperm(self.num_steps * self.num_envs, generator=generator)\n        self.advantages.copy_(self.advantages.roll(1, 1))", "probes_are_solved", "advantages of another environment"),
+    M("nothing is learned", "loss", "return -torch.min", "return torch.min", "cartpole_is_solved"),
+    M("exact values", "probes", "self.rewards + gamma * self.transitions @ values - values[:, None]", "self.rewards + self.transitions @ values - values[:, None]", "exact_values_are_exact"),
+    M("time limit late", "probes", "self.elapsed == self.time_limit", "self.elapsed - 1 == self.time_limit", "exact_values_are_exact", "one step more than the limit"),
+    # ---- checkpoints
+    M("nothing kept", "checkpoint", '_keep(path, path.with_name(path.name + ".previous"))', "pass", "checkpoints_keep_everything"),
+    M("killed predecessor", "checkpoint", "beside.unlink(missing_ok=True)  # of a process with the same number that was killed here", "", "checkpoints_keep_everything"),
+    M("no digest", "checkpoint", 'if header.get("sha256") != _digest(tensors, header.get("facts", "")):', "if False:", "damaged_checkpoints_are_refused"),
+    M("facts without digest", "checkpoint", "digest = hashlib.sha256(header.encode())", "digest = hashlib.sha256()", "damaged_checkpoints_are_refused"),
+    M("pickle is read", "checkpoint", "with safe_open(path", "try:\n            torch.load(path, weights_only=False)\n        except Exception:\n            pass\n        with safe_open(path", "hostile_files_run_nothing"),
+    M("written in place", "checkpoint", "_replace(beside, path)", "path.write_bytes(content[:100])\n            time.sleep(0.02)\n            path.write_bytes(content)", "a_kill_leaves_a_whole_checkpoint", "Stable-Baselines3: 5 of 6 unreadable after a kill"),
+    M("old one emptied first", "checkpoint", "path.parent.mkdir(parents=True, exist_ok=True)", "path.parent.mkdir(parents=True, exist_ok=True)\n        path.write_bytes(b'')", "a_full_disk_keeps_the_old_checkpoint"),
+    M("not flushed", "checkpoint", "os.fsync(file.fileno())", "pass", "checkpoints_reach_the_disk_in_order"),
+]  # fmt: skip
+
+COMMANDS = [
+    M("no unit", "__main__", "{f.metadata['help']}{unit}", "{f.metadata['help']}", "help_explains_every_option"),
+    M("no default", "__main__", "(default: {'none' if f.default is None else f.default})", "", "help_explains_every_option"),
+    M("wrong exit code", "__main__", "except (ConfigError, CheckpointError, UnsupportedSpaceError) as error:", "except CheckpointError as error:", "wrong_usage_is_one_sentence_and_code_2"),
+    M("an error with a traceback", "parallel", "if isinstance(error.__cause__, PPOError):", "if False:", "wrong_usage_is_one_sentence_and_code_2", "the sentence of a worker's ConfigError is buried"),
+    M("pictures lost", "__main__", "append_images=images[1:]", "append_images=images[3:]", "an_agent_is_trained_evaluated_and_filmed"),
+    M("seed ignored", "__main__", "options.episodes, options.seed,", "options.episodes, 0,", "an_agent_is_trained_evaluated_and_filmed"),
+    M("interrupt reported as success", "__main__", 'train --resume {path}")\n            return 130', 'train --resume {path}")\n            return 0', "control_c_loses_nothing"),
+    M("resumes from elsewhere", "trainer", 'self.generator.set_state(tensors["generator"])', "pass", "control_c_loses_nothing"),
+]  # fmt: skip
+
+ALL = [*NUMBERS, *WORKERS, *TRAINING, *COMMANDS]

@@ -2,8 +2,9 @@
 
 import pytest
 from oracles import ORACLES, Core
+from suites import NUMBERS
 
 
-@pytest.mark.parametrize("name", ["rollout_keeps_every_row", "minibatches_hold_every_step_once"])
+@pytest.mark.parametrize("name", NUMBERS["test_buffer"])
 def test_buffer(name):
     ORACLES[name](Core())

@@ -1,7 +1,10 @@
 """Settings: what cannot work is refused where it is written."""
 
+import pytest
 from oracles import ORACLES, Core
+from suites import NUMBERS
 
 
-def test_config():
-    ORACLES["config_refuses_what_cannot_work"](Core())
+@pytest.mark.parametrize("name", NUMBERS["test_config"])
+def test_config(name):
+    ORACLES[name](Core())

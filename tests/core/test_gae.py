@@ -2,10 +2,9 @@
 
 import pytest
 from oracles import ORACLES, Core
+from suites import NUMBERS
 
-NAMES = [name for name in ORACLES if name.startswith("gae_")]
 
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.oracle] if "agrees" in name else []) for name in NAMES])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.oracle if "agrees" in n else ()) for n in NUMBERS["test_gae"]])
 def test_gae(name):
     ORACLES[name](Core())

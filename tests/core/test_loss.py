@@ -2,14 +2,9 @@
 
 import pytest
 from oracles import ORACLES, Core
-
-NAMES = [
-    name
-    for name in ORACLES
-    if name.startswith(("policy_loss_", "value_loss_", "losses_", "normalize_", "approximate_kl_", "gradients_", "ppo_loss_", "each_part_", "entropy_"))
-]
+from suites import NUMBERS
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NUMBERS["test_loss"])
 def test_loss(name):
     ORACLES[name](Core())
