@@ -199,7 +199,10 @@ def control_c_loses_nothing(core: Core) -> None:
                 if line.startswith("step"):
                     break
             (os.kill if workers == "0" else os.killpg)(process.pid, signal.SIGINT)
-            out, err = process.communicate(timeout=60)
+            out, err = process.stdout.read(), process.stderr.read()  # not communicate(): it misses what is buffered
+            process.wait(60)
+            process.stdout.close()
+            process.stderr.close()
             assert process.returncode == 130 and err == "", (process.returncode, out, err)
             assert "Interrupted after" in out and f"--resume cut{workers}" in out, out
             cut = core.checkpoint.load_checkpoint(here / f"cut{workers}")[1]

@@ -1007,20 +1007,29 @@ def control_c_in_a_terminal_is_the_parents_business(core: Core, kind: str = QUIC
     """A signal to the whole group, between steps and in one: the workers live on, reset() goes on, nobody but the parent says a word."""
     if os.name != "posix":
         return
-    text = MADE.format(env_fns="[partial(tracer.Slow, i, 0.3) for i in range(2)]", kind=kind) + (
-        "try:\n    time.sleep(9)\nexcept KeyboardInterrupt:\n    print('idle', flush=True)\n"
-        "try:\n    env.step([1, 1])\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
-        f"from {core.package}.errors import OutOfStep\n"
-        "try:\n    env.step([1, 1])\nexcept OutOfStep:\n    print('refused', flush=True)\n"
-        "env.reset(seed=0)\nprint(env.step([2, 3]).next_obs[:, 3].astype(int).tolist(), flush=True)\nenv.close()\n"
-    )
-    process = run(core, text, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
-    process.stdout.readline()
-    for _ in range(2):  # while the workers wait, and while they work
-        time.sleep(0.15)
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.stdout.readline() in ("idle\n", "interrupted\n")
-    output, errors = process.communicate(timeout=20)
+    with TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        text = MADE.format(env_fns=f"[partial(tracer.Slow, i, 0.4, {str(log)!r}) for i in range(2)]", kind=kind) + (
+            "try:\n    time.sleep(9)\nexcept KeyboardInterrupt:\n    print('idle', flush=True)\n"
+            "try:\n    env.step([1, 1])\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
+            f"from {core.package}.errors import OutOfStep\n"
+            "try:\n    env.step([1, 1])\nexcept OutOfStep:\n    print('refused', flush=True)\n"
+            "env.reset(seed=0)\nprint(env.step([2, 3]).next_obs[:, 3].astype(int).tolist(), flush=True)\nenv.close()\n"
+        )
+        process = run(core, text, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        process.stdout.readline()
+        time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # while the workers wait
+        assert process.stdout.readline() == "idle\n"
+        deadline = time.monotonic() + 4
+        while not log.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # while they work
+        assert process.stdout.readline() == "interrupted\n"
+        output, errors = process.stdout.read(), process.stderr.read()  # not communicate(): it misses what is buffered
+        process.wait(20)
+        process.stdout.close()
+        process.stderr.close()
     assert output.split("\n")[:2] == ["refused", "[2, 3]"] and errors == "" and process.returncode == 0, (output, errors)
 
 

@@ -77,18 +77,20 @@ def expected_end(fingerprint: int, longest: int = 7) -> tuple[int, str]:
 
 
 class Drifting(gym.Env):
-    """Ignores its seed: no episode can be replayed. Ends by chance, sooner or later."""
+    """Ignores its seed: its second episode ends after two steps, all others after fifty, so no replay goes as before."""
 
     def __init__(self):
-        self.random = np.random.default_rng(os.getpid() + time.monotonic_ns())
+        self.lives = 0
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float32)
         self.action_space = gym.spaces.Discrete(2)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[np.ndarray, dict]:
-        return self.random.random(1, np.float32), {}
+        self.lives, self.elapsed = self.lives + 1, 0
+        return np.zeros(1, np.float32), {}
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
-        return self.random.random(1, np.float32), 1.0, bool(self.random.random() < 0.2), False, {}
+        self.elapsed += 1
+        return np.full(1, self.elapsed, np.float32), 1.0, self.elapsed == (2 if self.lives == 2 else 50), False, {}
 
 
 class Modules(Tracer):
