@@ -182,7 +182,12 @@ html_context = {
 }
 html_additional_pages = {"404": "404.html"}
 html_theme_options = {
-    "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo-dark.svg", "text": project, "alt_text": ""},
+    "logo": {
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo-dark.svg",
+        "text": project,
+        "alt_text": "",
+    },
     "repository_url": REPOSITORY,
     "repository_branch": BRANCH,
     "path_to_docs": "",

@@ -502,7 +502,9 @@ def _sigint_blocked(context: Any) -> Iterator[None]:
         forkserver.ensure_running()  # outside the mask: the server outlives us and must not inherit it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inside: this call itself can be interrupted
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, {signal.SIGINT}
+        )  # inside: this call itself can be interrupted
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -19,7 +19,18 @@ from typing import NamedTuple
 from oracles import Core, oracle
 
 HERE = Path(__file__).parent
-TINY = ["--num-envs", "2", "--num-steps", "32", "--num-minibatches", "2", "--update-epochs", "2", "--hidden-size", "8"]
+TINY = [
+    "--num-envs",
+    "2",
+    "--num-steps",
+    "32",
+    "--num-minibatches",
+    "2",
+    "--update-epochs",
+    "2",
+    "--hidden-size",
+    "8",
+]
 
 
 class Said(NamedTuple):
@@ -64,7 +75,9 @@ def squeezed(text: str) -> str:
 def help_explains_every_option(core: Core) -> None:
     """Each command; each setting with its meaning, its unit and its default."""
     top = say(core, "--help")
-    assert top.code == 0 and all(command in top.out for command in ("train", "evaluate", "watch", "doctor")), top
+    assert top.code == 0 and all(
+        command in top.out for command in ("train", "evaluate", "watch", "doctor")
+    ), top
     train = say(core, "train", "--help")
     assert train.code == 0
     for field in fields(core.config.PPOConfig):
@@ -75,9 +88,15 @@ def help_explains_every_option(core: Core) -> None:
         default = "none" if field.default is None else str(field.default)
         for word in (field.metadata["help"], unit, f"default: {default}"):
             assert squeezed(word) in words, f"{flag} does not say {word!r}"
-    for command, flags in (("train", ("--checkpoint", "--resume", "--save-every")), ("evaluate", ("--episodes", "--seed", "--stochastic")), ("watch", ("--output", "--fps", "--seed"))):
+    for command, flags in (
+        ("train", ("--checkpoint", "--resume", "--save-every")),
+        ("evaluate", ("--episodes", "--seed", "--stochastic")),
+        ("watch", ("--output", "--fps", "--seed")),
+    ):
         text = say(core, command, "--help").out
-        assert all(flag in text for flag in flags) and text.count("default") >= len(flags), f"{command}: {text}"
+        assert all(flag in text for flag in flags) and text.count("default") >= len(flags), (
+            f"{command}: {text}"
+        )
     assert say(core).code == 2 and say(core, "fly").code == 2
     assert core.package.split("_")[0] in say(core, "--version").out
 
@@ -119,7 +138,11 @@ def wrong_usage_is_one_sentence_and_code_2(core: Core) -> None:
             code, _, err = say(core, *arguments)
             assert code == 2, f"{arguments}: exit code {code}: {err}"
             assert err.count("\n") == 1 and word in err and "Traceback" not in err, f"{arguments}: {err!r}"
-        for word, arguments in (("whole number", ["train", "--num-envs", "many"]), ("true or false", ["train", "--anneal-lr", "perhaps"]), ("--gama", ["train", "--gama", "1"])):
+        for word, arguments in (
+            ("whole number", ["train", "--num-envs", "many"]),
+            ("true or false", ["train", "--anneal-lr", "perhaps"]),
+            ("--gama", ["train", "--gama", "1"]),
+        ):
             code, _, err = say(core, *arguments)
             assert code == 2 and word in err and "usage:" in err, f"{arguments}: {err!r}"
         hidden = {name: sys.modules.get(name) for name in ("imageio", "imageio.v3", "imageio_ffmpeg")}
@@ -147,30 +170,54 @@ def an_agent_is_trained_evaluated_and_filmed(core: Core) -> None:
             said = say(core, "train", *TINY, "--total-timesteps", "640", "--seed", "3")
             path = here / "runs" / "CartPole-v1-3.safetensors"
             assert said.code == 0 and path.exists(), said
-            for word in ("640 steps", "return", "steps/s", "ETA", "mean return", "475", str(path.relative_to(here))):
+            for word in (
+                "640 steps",
+                "return",
+                "steps/s",
+                "ETA",
+                "mean return",
+                "475",
+                str(path.relative_to(here)),
+            ):
                 assert word in said.out, f"{word!r} is not in {said.out}"
             assert "\r" not in said.out
-            live = say(core, "train", *TINY, "--total-timesteps", "640", "--checkpoint", "other", terminal=True)
+            live = say(
+                core, "train", *TINY, "--total-timesteps", "640", "--checkpoint", "other", terminal=True
+            )
             assert live.code == 0 and live.out.count("\r") >= 2, "no live line on a terminal"
-            first, again = (say(core, "evaluate", str(path), "--episodes", "3", "--seed", "7") for _ in range(2))
-            assert first.code == 0 and first.out == again.out and len(re.findall(r"returns:( \d+){3}\n", first.out)) == 1, first
+            first, again = (
+                say(core, "evaluate", str(path), "--episodes", "3", "--seed", "7") for _ in range(2)
+            )
+            assert (
+                first.code == 0
+                and first.out == again.out
+                and len(re.findall(r"returns:( \d+){3}\n", first.out)) == 1
+            ), first
             with core.trainer.Trainer.resume(path) as trainer:
                 expected = trainer.evaluate(3, 7).returns
             assert [float(x) for x in first.out.splitlines()[0].split()[1:]] == expected.tolist()
-            assert say(core, "evaluate", str(path), "--episodes", "3", "--seed", "7", "--stochastic").out != first.out
+            assert (
+                say(core, "evaluate", str(path), "--episodes", "3", "--seed", "7", "--stochastic").out
+                != first.out
+            )
             film = say(core, "watch", str(path), "--output", "films/a.gif", "--seed", "7")
             assert film.code == 0, film
             pictures = int(re.search(r"(\d+) pictures", film.out)[1])
             with Image.open(here / "films" / "a.gif") as image:
                 shown = []
-                for k in range(image.n_frames):  # equal pictures in a row are kept as one that is shown for longer
+                for k in range(
+                    image.n_frames
+                ):  # equal pictures in a row are kept as one that is shown for longer
                     image.seek(k)
                     shown += [image.convert("RGB").tobytes()] * round(image.info["duration"] / 20)
                 assert len(shown) == pictures > 5 and image.size[0] >= 300, (len(shown), pictures)
                 assert len(set(shown)) > pictures / 2, "the film does not move"
             assert say(core, "watch", str(path)).code == 0 and path.with_suffix(".gif").exists()
             if importlib.util.find_spec("imageio_ffmpeg"):
-                assert say(core, "watch", str(path), "--output", "a.mp4").code == 0 and (here / "a.mp4").stat().st_size > 1000
+                assert (
+                    say(core, "watch", str(path), "--output", "a.mp4").code == 0
+                    and (here / "a.mp4").stat().st_size > 1000
+                )
             done = say(core, "train", "--resume", str(path))
             assert done.code == 0 and "complete" in done.out and "--total-timesteps" in done.out, done
             more = say(core, "train", "--resume", str(path), "--total-timesteps", "768")
@@ -199,7 +246,10 @@ def control_c_loses_nothing(core: Core) -> None:
                 if line.startswith("step"):
                     break
             (os.kill if workers == "0" else os.killpg)(process.pid, signal.SIGINT)
-            out, err = process.stdout.read(), process.stderr.read()  # not communicate(): it misses what is buffered
+            out, err = (
+                process.stdout.read(),
+                process.stderr.read(),
+            )  # not communicate(): it misses what is buffered
             process.wait(60)
             process.stdout.close()
             process.stderr.close()
@@ -211,4 +261,6 @@ def control_c_loses_nothing(core: Core) -> None:
             tensors, facts = core.checkpoint.load_checkpoint(here / f"cut{workers}")
             assert facts["global_step"] == 6400
             for name, value in expected[0].items():
-                assert (tensors[name] == value).all(), f"{name} differs after an interrupt with {workers} workers"
+                assert (tensors[name] == value).all(), (
+                    f"{name} differs after an interrupt with {workers} workers"
+                )

@@ -33,7 +33,6 @@ if "forkserver" in multiprocessing.get_all_start_methods():
     multiprocessing.get_context("forkserver").set_forkserver_preload(["gymnasium"])
 
 
-
 @pytest.fixture(autouse=True)
 def the_same_examples_everywhere():
     before = settings.get_current_profile_name()

@@ -31,7 +31,9 @@ from oracles import Core, oracle, refuses
 from tracer import Faulty, Tracer, tracers
 
 METHODS = [m for m in ("fork", "forkserver", "spawn") if m in multiprocessing.get_all_start_methods()]
-QUICK = "fork" if sys.platform == "linux" else METHODS[-1]  # a mutant is as wrong with one start method as with another
+QUICK = (
+    "fork" if sys.platform == "linux" else METHODS[-1]
+)  # a mutant is as wrong with one start method as with another
 SECOND = 1.0
 SLACK = 0.7  # for a busy machine
 
@@ -79,14 +81,22 @@ class Script:
         for i in range(self.num_envs):
             if terminated[i] or truncated[i]:
                 self.begin(i)
-        return np.array(self.rows, np.float32), next_obs, np.array(rewards, np.float32), np.array(terminated), np.array(truncated)
+        return (
+            np.array(self.rows, np.float32),
+            next_obs,
+            np.array(rewards, np.float32),
+            np.array(terminated),
+            np.array(truncated),
+        )
 
 
 def same(result: Any, expected: Any, what: str = "") -> None:
     """Five arrays, equal to the last bit, of the documented types."""
     names = ("obs", "next_obs", "rewards", "terminated", "truncated")
     for name, mine, theirs in zip(names, result, expected, strict=True):
-        assert isinstance(mine, np.ndarray) and mine.dtype == theirs.dtype and mine.shape == theirs.shape, f"{what} {name}: {mine!r}"
+        assert isinstance(mine, np.ndarray) and mine.dtype == theirs.dtype and mine.shape == theirs.shape, (
+            f"{what} {name}: {mine!r}"
+        )
         assert np.array_equal(mine, theirs), f"{what} {name} is\n{mine}, expected\n{theirs}"
 
 
@@ -102,7 +112,9 @@ def follows(env: Any, script: Script, steps: int, first: int = 0) -> None:
 
 def started(env: Any, script: Script, seed: int) -> None:
     obs, expected = env.reset(seed=seed), script.reset(seed)
-    assert obs.dtype == np.float32 and np.array_equal(obs, expected), f"reset({seed}) is\n{obs}, expected\n{expected}"
+    assert obs.dtype == np.float32 and np.array_equal(obs, expected), (
+        f"reset({seed}) is\n{obs}, expected\n{expected}"
+    )
 
 
 def children() -> dict[int, Any]:
@@ -146,7 +158,11 @@ SemLock._make_name = staticmethod(_remembered)
 def shared_memory() -> set[str]:
     """Names under /dev/shm that this process made and that are still there; elsewhere nobody can look."""
     if Path("/proc/self/maps").exists():
-        held = [line.split(maxsplit=5)[-1].strip() for line in Path("/proc/self/maps").read_text().splitlines() if "/dev/shm/" in line]
+        held = [
+            line.split(maxsplit=5)[-1].strip()
+            for line in Path("/proc/self/maps").read_text().splitlines()
+            if "/dev/shm/" in line
+        ]
         for descriptor in os.listdir("/proc/self/fd"):
             with suppress(OSError):
                 held.append(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -169,7 +185,9 @@ def raises(kind: type[BaseException], call: Callable[[], Any], *words: str, exac
     except kind as error:
         missing = [word for word in words if word not in str(error)]
         assert not missing, f"the message lacks {missing}: {str(error)[:2000]}"
-        assert not exact or type(error) is kind, f"expected {kind.__name__}, got {type(error).__name__}: {error}"
+        assert not exact or type(error) is kind, (
+            f"expected {kind.__name__}, got {type(error).__name__}: {error}"
+        )
         return error
     except Exception as error:
         raise AssertionError(f"expected {kind.__name__}, got {type(error).__name__}: {error}") from error
@@ -209,9 +227,18 @@ def rows_are_true_transitions(core: Core, kind: str = QUICK) -> None:
 def parallel_equals_serial(core: Core, kind: str = QUICK) -> None:
     """Row by row, bit for bit, for every number of workers: CartPole, Pendulum, and a tracer with continuous actions."""
     cases = [
-        ([partial(core.envs.make_env, "CartPole-v1")] * 4, lambda t: np.random.default_rng(t).integers(0, 2, 4)),
-        ([partial(core.envs.make_env, "Pendulum-v1", max_episode_steps=9)] * 3, lambda t: np.random.default_rng(t).uniform(-2, 2, (3, 1)).astype(np.float32)),
-        ([partial(tracer.ContinuousTracer, i) for i in range(3)], lambda t: np.random.default_rng(t).uniform(-0.3, 0.3, (3, 2)).astype(np.float32)),
+        (
+            [partial(core.envs.make_env, "CartPole-v1")] * 4,
+            lambda t: np.random.default_rng(t).integers(0, 2, 4),
+        ),
+        (
+            [partial(core.envs.make_env, "Pendulum-v1", max_episode_steps=9)] * 3,
+            lambda t: np.random.default_rng(t).uniform(-2, 2, (3, 1)).astype(np.float32),
+        ),
+        (
+            [partial(tracer.ContinuousTracer, i) for i in range(3)],
+            lambda t: np.random.default_rng(t).uniform(-0.3, 0.3, (3, 2)).astype(np.float32),
+        ),
     ]
     for env_fns, choose in cases[:1] if kind == "spawn" else cases:  # a spawned worker takes its time
         with make(core, env_fns, "serial") as serial:
@@ -282,11 +309,15 @@ def restore_goes_on_where_it_was(core: Core, kind: str = QUICK) -> None:
                 env.reset(seed=99)
                 env.step(draw(0, 4))
             obs = env.restore(6, list(script.episode), [np.array(p, np.int64) for p in played])
-            assert np.array_equal(obs, np.array(script.rows, np.float32)), f"restored to\n{obs}, expected\n{script.rows}"
+            assert np.array_equal(obs, np.array(script.rows, np.float32)), (
+                f"restored to\n{obs}, expected\n{script.rows}"
+            )
             follows(env, script, 12, steps)
             too_long = [np.zeros(50, np.int64)] * 4
             error = core.errors.EnvironmentFault if kind == "serial" else core.errors.WorkerError
-            raises(error, lambda e=env, a=too_long: e.restore(6, [0] * 4, a), "deterministic", "environment 0")
+            raises(
+                error, lambda e=env, a=too_long: e.restore(6, [0] * 4, a), "deterministic", "environment 0"
+            )
             raises(core.errors.OutOfStep, lambda e=env: e.step(draw(0, 4)), "reset()")
             started(env, script, 1)
             follows(env, script, 3)
@@ -308,7 +339,12 @@ def wrong_actions_are_refused(core: Core, kind: str = QUICK) -> None:
             np.array([0, 1, 2**63], np.uint64),
         ]  # fmt: skip
         for actions in wrong:
-            refuses(lambda a=actions: env.step(a), "actions", "expected" if not _in_shape(actions) else "", kind=kind_of_error)
+            refuses(
+                lambda a=actions: env.step(a),
+                "actions",
+                "expected" if not _in_shape(actions) else "",
+                kind=kind_of_error,
+            )
         follows(env, script, 3)
         for good in (np.array([0, 3, 1], np.int32), np.array([0, 3, 1], np.uint8), [0, 3, 1]):
             same(env.step(good), script.step([0, 3, 1]), f"{type(good)}:")
@@ -322,12 +358,22 @@ def wrong_actions_are_refused(core: Core, kind: str = QUICK) -> None:
         ):  # fmt: skip
             refuses(lambda a=wrong: env.step(a), "actions", kind=kind_of_error)
         result = env.step(good.astype(np.float64))
-        assert np.array_equal(result.next_obs[:, 2], [1, 1]) and np.allclose(result.next_obs[:, 3], good[:, 0])
+        assert np.array_equal(result.next_obs[:, 2], [1, 1]) and np.allclose(
+            result.next_obs[:, 3], good[:, 0]
+        )
     for space, good, wrong in (
         (gym.spaces.Discrete(2, start=5), [5, 6], ([4, 5], [5, 7])),
-        (gym.spaces.MultiDiscrete([2, 3]), [[1, 2], [0, 0]], ([[2, 0], [0, 0]], [[0, -1], [0, 0]], [[0.5, 0], [0, 0]])),
+        (
+            gym.spaces.MultiDiscrete([2, 3]),
+            [[1, 2], [0, 0]],
+            ([[2, 0], [0, 0]], [[0, -1], [0, 0]], [[0.5, 0], [0, 0]]),
+        ),
         (gym.spaces.MultiBinary(2), [[1, 0], [0, 1]], ([[2, 0], [0, 0]], [[float("nan"), 0], [0, 0]])),
-        (gym.spaces.Box(-2, 2, (2,), np.int64), [[1, 2], [0, 0]], ([[3, 0], [0, 0]], [[0.5, 0], [0, 0]], [[float("nan"), 0], [0, 0]])),
+        (
+            gym.spaces.Box(-2, 2, (2,), np.int64),
+            [[1, 2], [0, 0]],
+            ([[3, 0], [0, 0]], [[0.5, 0], [0, 0]], [[float("nan"), 0], [0, 0]]),
+        ),
     ):
         with make(core, [partial(tracer.Echo, space)] * 2, kind) as env:
             env.reset(seed=0)
@@ -369,23 +415,53 @@ def env_fns_that_cannot_work_are_refused(core: Core, kind: str = QUICK) -> None:
     with nothing_is_left():
         refuses(lambda: make(core, [], kind), "env_fns", kind=config)
         refuses(lambda: make(core, Tracer, kind), "env_fns", "list", kind=config)
-        refuses(lambda: make(core, [partial(Tracer, 0), Tracer(1)], kind), "env_fns[1]", "not callable", kind=config)
+        refuses(
+            lambda: make(core, [partial(Tracer, 0), Tracer(1)], kind),
+            "env_fns[1]",
+            "not callable",
+            kind=config,
+        )
         spaces = [
             [partial(tracer.Spacious, gym.spaces.Box(-1, 1, (n,))) for n in (3, 4)],
             [partial(tracer.Spacious, gym.spaces.Box(-n, n, (3,))) for n in (1, 2)],
             [partial(tracer.Spacious, None, gym.spaces.Discrete(n)) for n in (3, 4)],
         ]
         for env_fns in spaces:
-            raises(core.errors.EnvironmentFault, lambda f=env_fns: make(core, f, kind), "environment 1", "environment 0", "equal spaces")
+            raises(
+                core.errors.EnvironmentFault,
+                lambda f=env_fns: make(core, f, kind),
+                "environment 1",
+                "environment 0",
+                "equal spaces",
+            )
         for space in (gym.spaces.Dict(a=gym.spaces.Discrete(2)), gym.spaces.Tuple([gym.spaces.Discrete(2)])):
-            raises(core.errors.UnsupportedSpaceError, lambda s=space: make(core, [partial(tracer.Spacious, s)] * 2, kind), "observation_space")
-            raises(core.errors.UnsupportedSpaceError, lambda s=space: make(core, [partial(tracer.Spacious, None, s)] * 2, kind), "action_space")
-        raises(core.errors.EnvironmentFault, lambda: make(core, [partial(Tracer, 0), partial(str, "no environment")], kind), "environment 1", "gymnasium.Env")
+            raises(
+                core.errors.UnsupportedSpaceError,
+                lambda s=space: make(core, [partial(tracer.Spacious, s)] * 2, kind),
+                "observation_space",
+            )
+            raises(
+                core.errors.UnsupportedSpaceError,
+                lambda s=space: make(core, [partial(tracer.Spacious, None, s)] * 2, kind),
+                "action_space",
+            )
+        raises(
+            core.errors.EnvironmentFault,
+            lambda: make(core, [partial(Tracer, 0), partial(str, "no environment")], kind),
+            "environment 1",
+            "gymnasium.Env",
+        )
         if kind == "serial":
             return
         lock = threading.Lock()
         refuses(lambda: make(core, [lambda: lock], kind), "env_fns[0:1]", "inside the function", kind=config)
-        for wrong in ({"start_method": "teleport"}, {"on_worker_death": "ignore"}, {"num_workers": -1}, {"step_timeout": 0}, {"start_timeout": -1}):
+        for wrong in (
+            {"start_method": "teleport"},
+            {"on_worker_death": "ignore"},
+            {"num_workers": -1},
+            {"step_timeout": 0},
+            {"start_timeout": -1},
+        ):
             refuses(lambda w=wrong: core.parallel.ParallelVectorEnv(tracers(2), **w), *wrong, kind=config)
 
 
@@ -409,7 +485,9 @@ def wrong_answers_of_environments_are_refused(core: Core, kind: str = QUICK) -> 
                 follows(env, script, 2)
                 raised = raises(error, lambda e=env: e.step([0, 0, 0]), "environment 2", expected, exact=True)
                 if kind != "serial":
-                    assert isinstance(raised.__cause__, core.errors.EnvironmentFault), f"{how}: the cause is {raised.__cause__!r}"
+                    assert isinstance(raised.__cause__, core.errors.EnvironmentFault), (
+                        f"{how}: the cause is {raised.__cause__!r}"
+                    )
                 raises(core.errors.OutOfStep, lambda e=env: e.step([0, 0, 0]), "reset()")
                 started(env, script, 1)
                 follows(env, script, 3)
@@ -430,10 +508,20 @@ def wrong_answers_of_environments_are_refused(core: Core, kind: str = QUICK) -> 
 @oracle
 def errors_of_environments_are_told(core: Core, kind: str = QUICK) -> None:
     """Type, text, environment, worker, call and traceback; whatever the exception is like; reset() then goes on."""
-    cases = [("raise", tracer.Boom), ("two arguments", None), ("unpicklable", None), ("becomes a string", None), ("speechless", tracer.Speechless)]
+    cases = [
+        ("raise", tracer.Boom),
+        ("two arguments", None),
+        ("unpicklable", None),
+        ("becomes a string", None),
+        ("speechless", tracer.Speechless),
+    ]
     cases += [("long", None), ("keyboard interrupt", KeyboardInterrupt), ("sys.exit", SystemExit)]
     with flag() as path:
-        for (how, cause), where in [*itertools.product(cases, ("step",)), (cases[0], "reset"), (cases[0], "autoreset")]:
+        for (how, cause), where in [
+            *itertools.product(cases, ("step",)),
+            (cases[0], "reset"),
+            (cases[0], "autoreset"),
+        ]:
             Path(path).touch()
             env_fns = [*tracers(3), partial(Faulty, 3, how, where, when=2, flag=path, longest=2)]
             with make(core, env_fns, kind) as env:
@@ -454,10 +542,16 @@ def errors_of_environments_are_told(core: Core, kind: str = QUICK) -> None:
                     with takes(SECOND):
                         call = "reset()" if where == "reset" else "step()"
                         words = ["environment 3", "worker 1", call, "Traceback", "tracer.py"]
-                        words += ["the sky fell"] if how in ("raise", "unpicklable", "long", "becomes a string") else []
+                        words += (
+                            ["the sky fell"]
+                            if how in ("raise", "unpicklable", "long", "becomes a string")
+                            else []
+                        )
                         error = raises(core.errors.WorkerError, play, *words, exact=True)
                     assert (error.index, error.worker) == (3, 1), (error.index, error.worker)
-                    assert cause is None or type(error.__cause__) is cause, f"{how}: the cause is {error.__cause__!r}"
+                    assert cause is None or type(error.__cause__) is cause, (
+                        f"{how}: the cause is {error.__cause__!r}"
+                    )
                 raises(core.errors.OutOfStep, lambda e=env: e.step([0] * 4), "reset()")
                 env.reset(seed=0)
                 assert [env.step(draw(t, 4)).rewards[0] for t in range(3)], "goes on"
@@ -467,7 +561,13 @@ def errors_of_environments_are_told(core: Core, kind: str = QUICK) -> None:
             Path(path).touch()
             with nothing_is_left(), takes(2 * SECOND if kind == QUICK else 15 * SECOND):
                 env_fns = [*tracers(3), partial(Faulty, 3, how, "make", flag=path)]
-                error = raises(core.errors.WorkerError, lambda f=env_fns: make(core, f, kind), "environment 3", "env_fn()", "Traceback")
+                error = raises(
+                    core.errors.WorkerError,
+                    lambda f=env_fns: make(core, f, kind),
+                    "environment 3",
+                    "env_fn()",
+                    "Traceback",
+                )
                 assert error.index == 3
 
 
@@ -503,7 +603,11 @@ def a_dead_worker_is_noticed(core: Core, kind: str = QUICK) -> None:
     """Within a second, however it died; then everything is gone."""
     died = core.errors.WorkerDied
     how_they_die = [("kill", "SIGKILL"), ("os._exit", "exit code 7")]
-    for (how, word), where in [*itertools.product(how_they_die, ("step",)), (how_they_die[0], "reset"), (how_they_die[1], "make")]:
+    for (how, word), where in [
+        *itertools.product(how_they_die, ("step",)),
+        (how_they_die[0], "reset"),
+        (how_they_die[1], "make"),
+    ]:
         with nothing_is_left():
             env_fns = [*tracers(3), partial(Faulty, 3, how, where)]
             if where == "make":
@@ -516,7 +620,13 @@ def a_dead_worker_is_noticed(core: Core, kind: str = QUICK) -> None:
                 env.step([0] * 4)
                 env.step([0] * 4)
             with takes(SECOND + 1.0):  # a second to notice, and what closing may take
-                error = raises(died, lambda e=env, w=where: e.reset(seed=0) if w == "reset" else e.step([0] * 4), word, "worker 1", "2 to 3")
+                error = raises(
+                    died,
+                    lambda e=env, w=where: e.reset(seed=0) if w == "reset" else e.step([0] * 4),
+                    word,
+                    "worker 1",
+                    "2 to 3",
+                )
             assert (error.index, error.worker) == (2, 1)
             raises(core.errors.OutOfStep, lambda e=env: e.step([0] * 4), "close()")
             with takes(0.2):
@@ -529,7 +639,9 @@ def a_dead_worker_is_noticed(core: Core, kind: str = QUICK) -> None:
         victim.kill()
         time.sleep(0.1)
         with takes(SECOND + 1.0):
-            raises(died, lambda: env.step([0] * 4), "worker 1", "SIGKILL" if os.name == "posix" else "exit code")
+            raises(
+                died, lambda: env.step([0] * 4), "worker 1", "SIGKILL" if os.name == "posix" else "exit code"
+            )
 
 
 @oracle
@@ -553,7 +665,13 @@ def a_hung_worker_is_noticed(core: Core, kind: str = QUICK) -> None:
             with takes(0.2):
                 env.close()
     with nothing_is_left(), takes(0.6 + 1.5, at_least=0.6):
-        raises(late, lambda: make(core, [partial(Faulty, 0, "hang", "make")], kind, start_timeout=0.6), "worker 0", "0.6 s", "start")
+        raises(
+            late,
+            lambda: make(core, [partial(Faulty, 0, "hang", "make")], kind, start_timeout=0.6),
+            "worker 0",
+            "0.6 s",
+            "start",
+        )
 
 
 @oracle
@@ -635,7 +753,9 @@ def an_interrupt_mixes_no_rows(core: Core, kind: str = QUICK) -> None:
 
 
 def sigint_is_blocked() -> bool:
-    return hasattr(signal, "pthread_sigmask") and signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    return hasattr(signal, "pthread_sigmask") and signal.SIGINT in signal.pthread_sigmask(
+        signal.SIG_BLOCK, ()
+    )
 
 
 def interrupted_at(count: int, modules: list[Any], call: Callable[[], Any]) -> str | None:
@@ -648,7 +768,9 @@ def interrupted_at(count: int, modules: list[Any], call: Callable[[], Any]) -> s
         if event == "line" and os.getpid() == here:
             seen += 1
             if seen >= count and not where and not sigint_is_blocked():
-                text = inspect.getsource(frame.f_code).splitlines()[frame.f_lineno - frame.f_code.co_firstlineno]
+                text = inspect.getsource(frame.f_code).splitlines()[
+                    frame.f_lineno - frame.f_code.co_firstlineno
+                ]
                 where.append(f"{frame.f_code.co_name}: {text.strip()}")
                 raise KeyboardInterrupt
         return line
@@ -690,7 +812,11 @@ def an_interrupt_at_any_line_mixes_no_rows(core: Core, kind: str = QUICK) -> Non
                     pass
                 else:  # nothing had happened yet, or everything had
                     if "return" not in line:
-                        same(result, script.step(draw(2, 3)), f"{name}() interrupted at '{line}', and then a step was accepted:")
+                        same(
+                            result,
+                            script.step(draw(2, 3)),
+                            f"{name}() interrupted at '{line}', and then a step was accepted:",
+                        )
                 started(env, script, 6)
                 follows(env, script, 2)
             assert 5 < count < 999, f"{name}(): {count} lines"
@@ -746,7 +872,12 @@ def a_new_worker_takes_over(core: Core, kind: str = QUICK) -> None:
     """on_worker_death="restart": its environments are truncated and begin their next episode; all others see nothing."""
     with flag() as path, nothing_is_left():
         os.remove(path)
-        env_fns = [partial(Tracer, 0), partial(Tracer, 1), partial(Tracer, 2), partial(Faulty, 3, "kill", when=1, flag=path)]
+        env_fns = [
+            partial(Tracer, 0),
+            partial(Tracer, 1),
+            partial(Tracer, 2),
+            partial(Faulty, 3, "kill", when=1, flag=path),
+        ]
         with make(core, env_fns, kind, on_worker_death="restart", max_restarts=2) as env:
             script = Script(4)
             started(env, script, 0)
@@ -767,7 +898,13 @@ def a_new_worker_takes_over(core: Core, kind: str = QUICK) -> None:
                 for i in (2, 3):
                     script.episode[i] = numbers[i]
                     script.begin(i)
-                    obs[i], next_obs[i], rewards[i], terminated[i], truncated[i] = script.rows[i], last[i], 0.0, False, True
+                    obs[i], next_obs[i], rewards[i], terminated[i], truncated[i] = (
+                        script.rows[i],
+                        last[i],
+                        0.0,
+                        False,
+                        True,
+                    )
                 same(result, (obs, next_obs, rewards, terminated, truncated), f"restart {restart}:")
                 follows(env, script, 4, 50)
             Path(path).touch()
@@ -775,19 +912,38 @@ def a_new_worker_takes_over(core: Core, kind: str = QUICK) -> None:
             raises(core.errors.OutOfStep, lambda: env.step([1] * 4), "close()")
         # a death in reset(), and an environment that dies again as soon as it is made anew
         Path(path).touch()
-        with make(core, [partial(Tracer, 0), partial(Faulty, 1, "kill", "reset", flag=path)], kind, on_worker_death="restart") as env:
+        with make(
+            core,
+            [partial(Tracer, 0), partial(Faulty, 1, "kill", "reset", flag=path)],
+            kind,
+            on_worker_death="restart",
+        ) as env:
             script = Script(2)
             started(env, script, 3)
             follows(env, script, 4)
             assert np.array_equal(env.reset(), script.reset())
             Path(path).touch()
-            assert np.array_equal(env.reset(), script.reset()), "the next episode, also after a death in reset()"
+            assert np.array_equal(env.reset(), script.reset()), (
+                "the next episode, also after a death in reset()"
+            )
             follows(env, script, 3)
-        with make(core, [partial(Tracer, 0), partial(Faulty, 1, "kill", when=2)], kind, on_worker_death="restart", max_restarts=2) as env:
+        with make(
+            core,
+            [partial(Tracer, 0), partial(Faulty, 1, "kill", when=2)],
+            kind,
+            on_worker_death="restart",
+            max_restarts=2,
+        ) as env:
             env.reset(seed=0)
             with takes(3 * SECOND if kind == QUICK else 30 * SECOND):
                 raises(core.errors.WorkerDied, lambda: [env.step([0, 0]) for _ in range(9)])
-        with make(core, [partial(Tracer, 0), partial(Faulty, 1, "kill", "reset")], kind, on_worker_death="restart", max_restarts=2) as env:
+        with make(
+            core,
+            [partial(Tracer, 0), partial(Faulty, 1, "kill", "reset")],
+            kind,
+            on_worker_death="restart",
+            max_restarts=2,
+        ) as env:
             with takes(3 * SECOND if kind == QUICK else 30 * SECOND):
                 raises(core.errors.WorkerDied, lambda: env.reset(seed=0))
             raises(core.errors.OutOfStep, lambda: env.step([0, 0]), "close()")
@@ -849,7 +1005,11 @@ def environments_may_have_children(core: Core, kind: str = QUICK) -> None:
 
 # ---- Gymnasium's vector environments
 
-MODES = [gym.vector.AutoresetMode.NEXT_STEP, gym.vector.AutoresetMode.SAME_STEP, gym.vector.AutoresetMode.DISABLED]
+MODES = [
+    gym.vector.AutoresetMode.NEXT_STEP,
+    gym.vector.AutoresetMode.SAME_STEP,
+    gym.vector.AutoresetMode.DISABLED,
+]
 
 
 @oracle
@@ -870,7 +1030,9 @@ def gymnasium_rows_are_true_transitions(core: Core) -> None:
             refuses(lambda e=adapted: e.step([0, 0, 7]), "actions[2]", kind=core.errors.ConfigError)
             result = adapted.step(actions)
             expected = script.step(actions)
-            if mode != gym.vector.AutoresetMode.SAME_STEP:  # there Gymnasium, not we, chooses the seeds of later episodes
+            if (
+                mode != gym.vector.AutoresetMode.SAME_STEP
+            ):  # there Gymnasium, not we, chooses the seeds of later episodes
                 same(result, expected, f"{mode} step {t}:")
             obs = result.obs
             done = result.terminated | result.truncated
@@ -878,16 +1040,24 @@ def gymnasium_rows_are_true_transitions(core: Core) -> None:
             for i in range(3):
                 name, fingerprint, elapsed, _, _ = before[i]
                 length, how = tracer.expected_end(int(fingerprint))
-                assert result.next_obs[i, :4].tolist() == [name, fingerprint, elapsed + 1, actions[i]], f"{mode} step {t}: not a transition"
+                assert result.next_obs[i, :4].tolist() == [name, fingerprint, elapsed + 1, actions[i]], (
+                    f"{mode} step {t}: not a transition"
+                )
                 assert result.rewards[i] == 10 * elapsed + actions[i]
-                assert done[i] == (elapsed + 1 == length) and (not done[i] or result.terminated[i] == (how != "truncated"))
-                assert obs[i, :4].tolist() == ([i, obs[i, 1], 0, -1] if done[i] else result.next_obs[i, :4].tolist())
+                assert done[i] == (elapsed + 1 == length) and (
+                    not done[i] or result.terminated[i] == (how != "truncated")
+                )
+                assert obs[i, :4].tolist() == (
+                    [i, obs[i, 1], 0, -1] if done[i] else result.next_obs[i, :4].tolist()
+                )
             kept.append((result, tuple(x.copy() for x in result)))
         for result, copies in kept:
             same(result, copies, "kept from earlier:")
         assert ends > 10
         if mode != gym.vector.AutoresetMode.SAME_STEP:
-            assert np.array_equal(adapted.reset(), script.reset()), f"{mode}: reset() begins the next episodes"
+            assert np.array_equal(adapted.reset(), script.reset()), (
+                f"{mode}: reset() begins the next episodes"
+            )
         assert np.array_equal(adapted.reset(seed=3), Script(3).reset(3))
         adapted.close()
         raises(core.errors.OutOfStep, lambda e=adapted: e.step([0, 0, 0]))
@@ -897,7 +1067,13 @@ def gymnasium_rows_are_true_transitions(core: Core) -> None:
 def gymnasium_vectors_that_hide_rows_are_refused(core: Core) -> None:
     """NEXT_STEP without a way to reset some environments puts a row into each episode that is no transition."""
     cart = gym.make_vec("CartPole-v1", num_envs=2, vectorization_mode="vector_entry_point")
-    refuses(lambda: core.adapters.GymnasiumVectorEnv(cart), "NEXT_STEP", "SAME_STEP", "SerialVectorEnv", kind=core.errors.ConfigError)
+    refuses(
+        lambda: core.adapters.GymnasiumVectorEnv(cart),
+        "NEXT_STEP",
+        "SAME_STEP",
+        "SerialVectorEnv",
+        kind=core.errors.ConfigError,
+    )
     cart.close()
     if QUICK == "fork":
         piped = gym.vector.AsyncVectorEnv(tracers(2), shared_memory=False, context="fork")
@@ -905,7 +1081,9 @@ def gymnasium_vectors_that_hide_rows_are_refused(core: Core) -> None:
         piped.close()
     for how in ("NaN", "NaN at the end"):
         for mode in MODES:
-            adapted = core.adapters.GymnasiumVectorEnv(gym.vector.SyncVectorEnv([*tracers(1), partial(Faulty, 1, how, when=1)], autoreset_mode=mode))
+            adapted = core.adapters.GymnasiumVectorEnv(
+                gym.vector.SyncVectorEnv([*tracers(1), partial(Faulty, 1, how, when=1)], autoreset_mode=mode)
+            )
             adapted.reset(seed=0)
             raises(core.errors.EnvironmentFault, lambda e=adapted: e.step([0, 0]), "environment 1", "NaN")
             raises(core.errors.OutOfStep, lambda e=adapted: e.step([0, 0]), "reset()")
@@ -922,11 +1100,16 @@ def program(core: Core, text: str) -> list[str]:
     return [sys.executable, "-c", head + text]
 
 
-
-
 def run(core: Core, text: str, **kwargs: Any) -> subprocess.Popen:
     script = program(core, text)
-    return subprocess.Popen(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONFAULTHANDLER": ""}, **kwargs)
+    return subprocess.Popen(
+        script,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONFAULTHANDLER": ""},
+        **kwargs,
+    )
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -955,13 +1138,19 @@ def the_parents_death_ends_the_workers(core: Core, kind: str = QUICK) -> None:
     """Killed while they wait, while they work and while one hangs: within 3 s nobody is left."""
     if not Path("/proc/self/stat").exists():
         return
-    for name, busy in (("Tracer", "time.sleep(60)"), ("Slow", "env.step([0, 0])"), ("Hung", "env.step([0, 0])")):
+    for name, busy in (
+        ("Tracer", "time.sleep(60)"),
+        ("Slow", "env.step([0, 0])"),
+        ("Hung", "env.step([0, 0])"),
+    ):
         env_fns = {
             "Tracer": "[partial(tracer.Tracer, i) for i in range(2)]",
             "Slow": "[partial(tracer.Slow, i, 30.0) for i in range(2)]",
             "Hung": "[partial(tracer.Faulty, i, 'hang and ignore SIGTERM', when=1) for i in range(2)]",
         }[name]
-        process = run(core, NAMES + MADE.format(env_fns=env_fns, kind=kind) + "print(*names, flush=True)\n" + busy)
+        process = run(
+            core, NAMES + MADE.format(env_fns=env_fns, kind=kind) + "print(*names, flush=True)\n" + busy
+        )
         pids = [int(word) for word in process.stdout.readline().split()]
         names = [f"/dev/shm/sem.{name[1:]}" for name in process.stdout.readline().split()]
         assert len(alive(pids)) == 2 and len(names) >= 4, process.stderr.read()
@@ -988,7 +1177,12 @@ def a_program_ends_without_close(core: Core, kind: str = QUICK) -> None:
     env_fns = "[partial(tracer.Tracer, i) for i in range(2)]"
     slow = "[partial(tracer.Slow, i, 0.2) for i in range(2)]"
     late = "import threading\nthreading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\ntry:\n    env.step([0, 0])\nexcept KeyboardInterrupt:\n    pass\n"
-    for fns, end, code, words in ((env_fns, "", 0, ""), (env_fns, "1 / 0", 1, "ZeroDivisionError"), (env_fns, "sys.exit(5)", 5, ""), (slow, late, 0, "")):
+    for fns, end, code, words in (
+        (env_fns, "", 0, ""),
+        (env_fns, "1 / 0", 1, "ZeroDivisionError"),
+        (env_fns, "sys.exit(5)", 5, ""),
+        (slow, late, 0, ""),
+    ):
         process = run(core, MADE.format(env_fns=fns, kind=kind) + end)
         pids = [int(word) for word in process.stdout.readline().split()]
         try:
@@ -1009,14 +1203,21 @@ def control_c_in_a_terminal_is_the_parents_business(core: Core, kind: str = QUIC
         return
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        text = MADE.format(env_fns=f"[partial(tracer.Slow, i, 0.4, {str(log)!r}) for i in range(2)]", kind=kind) + (
+        text = MADE.format(
+            env_fns=f"[partial(tracer.Slow, i, 0.4, {str(log)!r}) for i in range(2)]", kind=kind
+        ) + (
             "try:\n    time.sleep(9)\nexcept KeyboardInterrupt:\n    print('idle', flush=True)\n"
             "try:\n    env.step([1, 1])\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
             f"from {core.package}.errors import OutOfStep\n"
             "try:\n    env.step([1, 1])\nexcept OutOfStep:\n    print('refused', flush=True)\n"
             "env.reset(seed=0)\nprint(env.step([2, 3]).next_obs[:, 3].astype(int).tolist(), flush=True)\nenv.close()\n"
         )
-        process = run(core, text, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        process = run(
+            core,
+            text,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         process.stdout.readline()
         time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # while the workers wait
@@ -1026,11 +1227,17 @@ def control_c_in_a_terminal_is_the_parents_business(core: Core, kind: str = QUIC
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)  # while they work
         assert process.stdout.readline() == "interrupted\n"
-        output, errors = process.stdout.read(), process.stderr.read()  # not communicate(): it misses what is buffered
+        output, errors = (
+            process.stdout.read(),
+            process.stderr.read(),
+        )  # not communicate(): it misses what is buffered
         process.wait(20)
         process.stdout.close()
         process.stderr.close()
-    assert output.split("\n")[:2] == ["refused", "[2, 3]"] and errors == "" and process.returncode == 0, (output, errors)
+    assert output.split("\n")[:2] == ["refused", "[2, 3]"] and errors == "" and process.returncode == 0, (
+        output,
+        errors,
+    )
 
 
 @oracle
@@ -1049,5 +1256,10 @@ def workers_do_not_import_torch(core: Core) -> None:
     process = run(core, code)
     output, errors = process.communicate(timeout=60)
     first, second = output.strip().splitlines()
-    assert first.startswith("[[0.0, 1.0], [0.0, 1.0]]") and second.startswith("[[0.0, 1.0], [0.0, 1.0]]"), (output, errors)
-    assert "Fork" not in first.replace("ForkServer", "") and errors == "", f"the default start method is fork: {first} {errors}"
+    assert first.startswith("[[0.0, 1.0], [0.0, 1.0]]") and second.startswith("[[0.0, 1.0], [0.0, 1.0]]"), (
+        output,
+        errors,
+    )
+    assert "Fork" not in first.replace("ForkServer", "") and errors == "", (
+        f"the default start method is fork: {first} {errors}"
+    )

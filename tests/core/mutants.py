@@ -47,7 +47,9 @@ def build(mutant: Mutant, folder: Path) -> Core:
     text = (SOURCE / f"{mutant.module}.py").read_text(encoding="utf-8")
     changed, count = pattern(mutant.old).subn(lambda match: mutant.new, text)
     if count != 1:
-        raise LookupError(f"mutant {mutant.name}: {mutant.old!r} occurs {count} times in {mutant.module}.py, expected once: adapt the table")
+        raise LookupError(
+            f"mutant {mutant.name}: {mutant.old!r} occurs {count} times in {mutant.module}.py, expected once: adapt the table"
+        )
     package = "ppo_mutant_" + "".join(c if c.isalnum() else "_" for c in mutant.name)
     home = folder / package
     home.mkdir()

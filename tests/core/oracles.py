@@ -71,7 +71,9 @@ def refuses(call: Callable[[], Any], *words: str, kind: type[BaseException] = Va
         missing = [word for word in words if word not in str(error)]
         assert not missing, f"the message lacks {missing}: {error}"
     except Exception as error:
-        raise AssertionError(f"expected {kind.__name__} about {words}, got {type(error).__name__}: {error}") from error
+        raise AssertionError(
+            f"expected {kind.__name__} about {words}, got {type(error).__name__}: {error}"
+        ) from error
     else:
         raise AssertionError(f"not refused; expected {kind.__name__} about {words}")
 
@@ -87,7 +89,11 @@ def rollouts(draw: Any, coherent: bool = False, ends: bool = True, min_steps: in
     """Arguments of compute_gae. `coherent`: next_values[t] is values[t + 1] wherever the episode goes on."""
     steps, envs = draw(st.integers(min_steps, 7)), draw(st.integers(1, 3))
     table = st.lists(st.lists(number, min_size=envs, max_size=envs), min_size=steps, max_size=steps)
-    flags = st.lists(st.lists(st.booleans() if ends else st.just(False), min_size=envs, max_size=envs), min_size=steps, max_size=steps)
+    flags = st.lists(
+        st.lists(st.booleans() if ends else st.just(False), min_size=envs, max_size=envs),
+        min_size=steps,
+        max_size=steps,
+    )
     rewards, values, next_values = (torch.tensor(draw(table), dtype=torch.float64) for _ in range(3))
     terminated, truncated = (torch.tensor(draw(flags)) for _ in range(2))
     if coherent:
@@ -173,7 +179,14 @@ def gae_agrees_with_stable_baselines3(core: Core) -> None:
         done = case["terminated"] | case["truncated"]
         cut = case["truncated"] & ~case["terminated"]
         space = gym.spaces.Box(-1, 1, (1,))
-        theirs = RolloutBuffer(steps, space, gym.spaces.Discrete(2), gae_lambda=case["gae_lambda"], gamma=case["gamma"], n_envs=envs)
+        theirs = RolloutBuffer(
+            steps,
+            space,
+            gym.spaces.Discrete(2),
+            gae_lambda=case["gae_lambda"],
+            gamma=case["gamma"],
+            n_envs=envs,
+        )
         theirs.rewards = (case["rewards"] + case["gamma"] * case["next_values"] * cut).numpy()
         theirs.values = case["values"].numpy()
         theirs.episode_starts = np.vstack([np.zeros((1, envs)), done[:-1].numpy()])
@@ -193,7 +206,9 @@ def gae_agrees_with_torchrl(core: Core) -> None:
 
     @given(rollouts())
     def check(case):
-        their = {name: value.T.unsqueeze(-1) for name, value in case.items() if isinstance(value, Tensor)}  # [N, T, 1]
+        their = {
+            name: value.T.unsqueeze(-1) for name, value in case.items() if isinstance(value, Tensor)
+        }  # [N, T, 1]
         advantages, returns = generalized_advantage_estimate(
             case["gamma"], case["gae_lambda"], their["values"], their["next_values"], their["rewards"],
             done=their["terminated"] | their["truncated"], terminated=their["terminated"],
@@ -214,7 +229,10 @@ def gae_limits(core: Core) -> None:
         r, v, w = (case[name].tolist() for name in ("rewards", "values", "next_values"))
         ended, cut, gamma = case["terminated"].tolist(), case["truncated"].tolist(), case["gamma"]
         steps, envs = len(r), len(r[0])
-        td = [[r[t][i] + (0 if ended[t][i] else gamma * w[t][i]) - v[t][i] for i in range(envs)] for t in range(steps)]
+        td = [
+            [r[t][i] + (0 if ended[t][i] else gamma * w[t][i]) - v[t][i] for i in range(envs)]
+            for t in range(steps)
+        ]
         close(gae(core, case, gae_lambda=0.0).advantages, td, what="λ = 0")
         close(gae(core, case, gamma=0.0).advantages, case["rewards"] - case["values"], what="γ = 0")
         monte_carlo = [[0.0] * envs for _ in range(steps)]
@@ -297,7 +315,9 @@ def gae_of_exact_values_is_zero(core: Core) -> None:
         case = {
             "rewards": torch.tensor(ends * 1.0)[:, None],
             "values": torch.tensor(values[states])[:, None],
-            "next_values": torch.tensor(np.append(values, 123.0)[states + 1])[:, None],  # beyond the end: any number
+            "next_values": torch.tensor(np.append(values, 123.0)[states + 1])[
+                :, None
+            ],  # beyond the end: any number
             "terminated": torch.tensor(ends)[:, None],
             "truncated": torch.tensor((np.arange(len(states)) == 3) & ~ends)[:, None],
         }
@@ -314,13 +334,21 @@ def gae_refuses_what_cannot_be_right(core: Core) -> None:
     for name in ("rewards", "values", "next_values", "terminated", "truncated"):
         for shape in ((3, 2, 1), (3, 1), (2,), (2, 3)):
             wrong = torch.zeros(shape, dtype=good[name].dtype)
-            refuses(lambda name=name, wrong=wrong: gae(core, good, **{name: wrong}), "[T, N]", str((3, 2)) if name != "rewards" else "shape")
+            refuses(
+                lambda name=name, wrong=wrong: gae(core, good, **{name: wrong}),
+                "[T, N]",
+                str((3, 2)) if name != "rewards" else "shape",
+            )
     for name, value in itertools.product(("gamma", "gae_lambda"), (-0.1, 1.1, float("nan"))):
         refuses(lambda name=name, value=value: gae(core, good, **{name: value}), name)
     before = rows(good, torch.clone)
     result = gae(core, good)
-    assert result.advantages.shape == result.returns.shape == (3, 2) and result.advantages.dtype == torch.float32
-    assert all(torch.equal(before[name], good[name]) for name in before if isinstance(before[name], Tensor)), "an argument was modified"
+    assert (
+        result.advantages.shape == result.returns.shape == (3, 2) and result.advantages.dtype == torch.float32
+    )
+    assert all(
+        torch.equal(before[name], good[name]) for name in before if isinstance(before[name], Tensor)
+    ), "an argument was modified"
 
 
 # ---- losses
@@ -331,7 +359,12 @@ def batches(draw: Any, min_size: int = 1) -> tuple[Tensor, Tensor, Tensor, float
     """New log-probabilities, old ones, advantages, ε."""
     size = draw(st.integers(min_size, 8))
     column = lambda x: torch.tensor(draw(st.lists(x, min_size=size, max_size=size)), dtype=torch.float64)  # noqa: E731
-    return column(st.floats(-3, 0)), column(st.floats(-3, 0)), column(number), draw(st.sampled_from([0.0, 0.1, 0.2, 0.5]))
+    return (
+        column(st.floats(-3, 0)),
+        column(st.floats(-3, 0)),
+        column(number),
+        draw(st.sampled_from([0.0, 0.1, 0.2, 0.5])),
+    )
 
 
 def scalar_policy_loss(new: list[float], old: list[float], advantages: list[float], eps: float) -> float:
@@ -344,7 +377,9 @@ def scalar_policy_loss(new: list[float], old: list[float], advantages: list[floa
     return -total / len(new)
 
 
-def scalar_value_loss(values: list[float], returns: list[float], old: list[float] | None = None, eps: float = 0.0) -> float:
+def scalar_value_loss(
+    values: list[float], returns: list[float], old: list[float] | None = None, eps: float = 0.0
+) -> float:
     total = 0.0
     for k, (v, g) in enumerate(zip(values, returns, strict=True)):
         worst = (v - g) ** 2
@@ -381,14 +416,23 @@ def policy_loss_in_the_six_cases(core: Core) -> None:
 
     def at(ratio: float, advantage: float) -> tuple[float, float]:
         new = torch.tensor([math.log(ratio) - 1.0], dtype=torch.float64, requires_grad=True)
-        loss = core.loss.clipped_policy_loss(new, torch.tensor([-1.0], dtype=torch.float64), torch.tensor([advantage], dtype=torch.float64), 0.2)
+        loss = core.loss.clipped_policy_loss(
+            new,
+            torch.tensor([-1.0], dtype=torch.float64),
+            torch.tensor([advantage], dtype=torch.float64),
+            0.2,
+        )
         (slope,) = torch.autograd.grad(loss, new)
         return loss.item(), slope.item()
 
     for ratio, advantage, objective, passes in CLIP_CASES:
         loss, slope = at(ratio, advantage)
         close(loss, -objective, what=f"value at ratio {ratio}, advantage {advantage}")
-        close(slope, -ratio * advantage if passes else 0.0, what=f"gradient at ratio {ratio}, advantage {advantage}")
+        close(
+            slope,
+            -ratio * advantage if passes else 0.0,
+            what=f"gradient at ratio {ratio}, advantage {advantage}",
+        )
     for edge, advantage in itertools.product((0.8, 1.2), (2.0, -2.0)):
         below, above = at(edge * (1 - 1e-9), advantage), at(edge * (1 + 1e-9), advantage)
         assert abs(above[0] - below[0]) < 1e-7, "the objective jumps at the edge"
@@ -439,7 +483,11 @@ def losses_are_means_over_samples(core: Core) -> None:
         assume(cut < size)
         whole = terms(*columns, eps)
         left, right = terms(*(x[:cut] for x in columns), eps), terms(*(x[cut:] for x in columns), eps)
-        close(whole, [(a * cut + b * (size - cut)) / size for a, b in zip(left, right, strict=True)], what="parts")
+        close(
+            whole,
+            [(a * cut + b * (size - cut)) / size for a, b in zip(left, right, strict=True)],
+            what="parts",
+        )
         order = list(range(size))
         random.shuffle(order)
         close(terms(*(x[order] for x in columns), eps), whole, what="permuted")
@@ -473,7 +521,9 @@ def losses_refuse_to_broadcast(core: Core) -> None:
         for k in range(3):
             arguments = [flat, flat, flat]
             arguments[k] = wrong
-            refuses(lambda a=arguments: core.loss.clipped_policy_loss(*a, 0.2), "[B]", str(tuple(wrong.shape)))
+            refuses(
+                lambda a=arguments: core.loss.clipped_policy_loss(*a, 0.2), "[B]", str(tuple(wrong.shape))
+            )
         refuses(lambda w=wrong: core.loss.value_loss(w, flat), "[B]", str(tuple(wrong.shape)))
         refuses(lambda w=wrong: core.loss.value_loss(flat, w), "[B]", str(tuple(wrong.shape)))
         refuses(lambda w=wrong: core.loss.value_loss(flat, flat, w, 0.2), "[B]", str(tuple(wrong.shape)))
@@ -514,7 +564,10 @@ def approximate_kl_is_never_negative_and_unbiased(core: Core) -> None:
             one_by_one = [core.loss.approximate_kl(o[None] + sign * size, o[None]).item() for o in old]
             assert min(one_by_one) >= 0, f"negative at a difference of {size}: {min(one_by_one)}"
     p, q = np.array([0.7, 0.2, 0.1]), np.array([0.3, 0.3, 0.4])
-    samples = [core.loss.approximate_kl(torch.tensor([math.log(b)]), torch.tensor([math.log(a)])).item() for a, b in zip(p, q, strict=True)]
+    samples = [
+        core.loss.approximate_kl(torch.tensor([math.log(b)]), torch.tensor([math.log(a)])).item()
+        for a, b in zip(p, q, strict=True)
+    ]
     close(np.dot(p, samples), scipy.stats.entropy(p, q), 1e-6, "expectation")
 
 
@@ -549,7 +602,9 @@ def spaces(actions: int | None = 3, box: int = 2, obs: tuple[int, ...] = (4,)) -
     return gym.spaces.Box(-9, 9, obs, np.float32), act
 
 
-def make_policy(core: Core, actions: int | None = 3, seed: int = 0, scale: float = 30.0, **kwargs: Any) -> Any:
+def make_policy(
+    core: Core, actions: int | None = 3, seed: int = 0, scale: float = 30.0, **kwargs: Any
+) -> Any:
     """A policy with opinions: the last layer of the actor is scaled up, and a Gaussian gets different deviations."""
     policy = core.policy.ActorCritic(*spaces(actions, **kwargs), 8, torch.Generator().manual_seed(seed))
     with torch.no_grad():
@@ -568,7 +623,10 @@ def forward(network: Any, row: list[float]) -> list[float]:
     layers = [m for m in network if isinstance(m, torch.nn.Linear)]
     for k, layer in enumerate(layers):
         weight, bias = layer.weight.tolist(), layer.bias.tolist()
-        row = [sum(w * x for w, x in zip(line, row, strict=True)) + b for line, b in zip(weight, bias, strict=True)]
+        row = [
+            sum(w * x for w, x in zip(line, row, strict=True)) + b
+            for line, b in zip(weight, bias, strict=True)
+        ]
         if k < len(layers) - 1:
             row = [math.tanh(x) for x in row]
     return row
@@ -589,13 +647,26 @@ def scalar_evaluate(policy: Any, obs: list[float], action: Any) -> tuple[float, 
 
 @oracle
 def categorical_agrees_with_scipy_and_torch(core: Core) -> None:
-    @given(st.integers(2, 5).flatmap(lambda a: st.lists(st.lists(number, min_size=a, max_size=a), min_size=1, max_size=5)), st.integers(0, 99))
+    @given(
+        st.integers(2, 5).flatmap(
+            lambda a: st.lists(st.lists(number, min_size=a, max_size=a), min_size=1, max_size=5)
+        ),
+        st.integers(0, 99),
+    )
     def check(table, seed):
         logits = torch.tensor(table, dtype=torch.float64)
-        actions = torch.randint(logits.shape[1], (len(logits),), generator=torch.Generator().manual_seed(seed))
+        actions = torch.randint(
+            logits.shape[1], (len(logits),), generator=torch.Generator().manual_seed(seed)
+        )
         logprobs, entropy = core.policy.categorical(logits, actions)
-        close(logprobs, [scipy.special.log_softmax(row)[a] for row, a in zip(table, actions.tolist(), strict=True)], what="scipy log-prob")
-        close(entropy, [scipy.stats.entropy(scipy.special.softmax(row)) for row in table], what="scipy entropy")
+        close(
+            logprobs,
+            [scipy.special.log_softmax(row)[a] for row, a in zip(table, actions.tolist(), strict=True)],
+            what="scipy log-prob",
+        )
+        close(
+            entropy, [scipy.stats.entropy(scipy.special.softmax(row)) for row in table], what="scipy entropy"
+        )
         theirs = torch.distributions.Categorical(logits=logits)
         close(logprobs, theirs.log_prob(actions), what="torch log-prob")
         close(entropy, theirs.entropy(), what="torch entropy")
@@ -613,8 +684,14 @@ def gaussian_agrees_with_scipy_and_torch(core: Core) -> None:
         mean, actions = torch.randn(2, size, dimensions, generator=generator, dtype=torch.float64)
         log_std = torch.randn(dimensions, generator=generator, dtype=torch.float64)
         logprobs, entropy = core.policy.gaussian(mean, log_std, actions)
-        theirs = [scipy.stats.multivariate_normal(m, np.diag(np.exp(2 * log_std.numpy()))) for m in mean.numpy()]
-        close(logprobs, [d.logpdf(a) for d, a in zip(theirs, actions.numpy(), strict=True)], what="scipy log-density")
+        theirs = [
+            scipy.stats.multivariate_normal(m, np.diag(np.exp(2 * log_std.numpy()))) for m in mean.numpy()
+        ]
+        close(
+            logprobs,
+            [d.logpdf(a) for d, a in zip(theirs, actions.numpy(), strict=True)],
+            what="scipy log-density",
+        )
         close(entropy, [d.entropy() for d in theirs], what="scipy entropy")
         independent = torch.distributions.Independent(torch.distributions.Normal(mean, log_std.exp()), 1)
         close(logprobs, independent.log_prob(actions), what="torch log-density")
@@ -628,11 +705,17 @@ def policy_evaluates_each_row_by_itself(core: Core) -> None:
     """Against a network written with loops, for both kinds of actions; [B], never [B, 1]; row by row as all at once."""
     for actions in (3, None):
         policy, obs = make_policy(core, actions), observations(6)
-        taken = torch.tensor([0, 1, 2, 2, 1, 0]) if actions else torch.randn(6, 2, generator=torch.Generator().manual_seed(5)) * 2
+        taken = (
+            torch.tensor([0, 1, 2, 2, 1, 0])
+            if actions
+            else torch.randn(6, 2, generator=torch.Generator().manual_seed(5)) * 2
+        )
         output = policy.evaluate(obs, taken)
         expected = [scalar_evaluate(policy, o, a) for o, a in zip(obs.tolist(), taken.tolist(), strict=True)]
         for k, name in enumerate(("logprobs", "entropy", "values")):
-            assert getattr(output, name).shape == (6,), f"{name} has shape {tuple(getattr(output, name).shape)}"
+            assert getattr(output, name).shape == (6,), (
+                f"{name} has shape {tuple(getattr(output, name).shape)}"
+            )
             close(getattr(output, name).detach(), [row[k] for row in expected], 1e-5, name)
         close(policy.value(obs).detach(), [row[2] for row in expected], 1e-5, "value()")
         for k in range(6):
@@ -641,7 +724,10 @@ def policy_evaluates_each_row_by_itself(core: Core) -> None:
     square = make_policy(core, 3, obs=(2, 2))
     flat = make_policy(core, 3)
     taken = torch.tensor([0, 1, 2])
-    assert torch.equal(square.evaluate(observations(3, obs=(2, 2)), taken).logprobs, flat.evaluate(observations(3), taken).logprobs), "obs [2, 2]"
+    assert torch.equal(
+        square.evaluate(observations(3, obs=(2, 2)), taken).logprobs,
+        flat.evaluate(observations(3), taken).logprobs,
+    ), "obs [2, 2]"
 
 
 @oracle
@@ -652,14 +738,20 @@ def actions_are_drawn_from_the_policy(core: Core) -> None:
     policy = make_policy(core, 3, scale=100.0)
     probabilities = scipy.special.softmax(forward(policy.actor, one[0].tolist()))
     assert probabilities.min() > 0.01 and probabilities.max() < 0.9, probabilities
-    for act in (lambda n: policy.act(one, n).numpy(), lambda n: core.policy.numpy_act(policy)(one.numpy(), n.numpy())):
+    for act in (
+        lambda n: policy.act(one, n).numpy(),
+        lambda n: core.policy.numpy_act(policy)(one.numpy(), n.numpy()),
+    ):
         noise = policy.noise(size, generator=generator)
         counts = np.bincount(act(noise), minlength=3)
         result = scipy.stats.chisquare(counts, probabilities * size)
         assert result.pvalue > 1e-4, f"{counts / size} were drawn, expected {probabilities}"
     policy = make_policy(core, None)
     mean, std = forward(policy.actor, one[0].tolist()), np.exp(policy.log_std.tolist())
-    for act in (lambda n: policy.act(one, n).numpy(), lambda n: core.policy.numpy_act(policy)(one.numpy(), n.numpy())):
+    for act in (
+        lambda n: policy.act(one, n).numpy(),
+        lambda n: core.policy.numpy_act(policy)(one.numpy(), n.numpy()),
+    ):
         drawn = act(policy.noise(size, generator=generator))
         for k in range(2):
             assert scipy.stats.kstest(drawn[:, k], "norm", (mean[k], std[k])).pvalue > 1e-4, f"dimension {k}"
@@ -675,11 +767,16 @@ def numpy_act_is_act(core: Core) -> None:
         fast = core.policy.numpy_act(policy)
         for size in (1, 2, 500):
             for step in range(2):
-                obs, noise = observations(size, step), policy.noise(size, generator=torch.Generator().manual_seed(step))
+                obs, noise = (
+                    observations(size, step),
+                    policy.noise(size, generator=torch.Generator().manual_seed(step)),
+                )
                 for n in (noise, None):
                     slow = policy.act(obs, n)
                     quick = fast(obs.numpy(), None if n is None else n.numpy())
-                    assert quick.shape == tuple(slow.shape) and quick.dtype == (np.int64 if actions else np.float32)
+                    assert quick.shape == tuple(slow.shape) and quick.dtype == (
+                        np.int64 if actions else np.float32
+                    )
                     close(quick, slow, 0 if actions else 1e-5, f"actions of {size} observations")
                 with torch.no_grad():
                     for parameter in policy.parameters():
@@ -687,14 +784,21 @@ def numpy_act_is_act(core: Core) -> None:
         best = policy.act(observations(50))
         for row, action in zip(observations(50).tolist(), best.tolist(), strict=True):
             out = forward(policy.actor, row)
-            close(action, int(np.argmax(out)) if actions else out, 1e-5, "without noise: the most probable action")
+            close(
+                action,
+                int(np.argmax(out)) if actions else out,
+                1e-5,
+                "without noise: the most probable action",
+            )
 
     class Contrary(core.policy.ActorCritic):
         def act(self, obs, noise=None):
             return torch.full((len(obs),), 1)
 
     contrary = Contrary(*spaces(3), 8, torch.Generator().manual_seed(0))
-    assert core.policy.numpy_act(contrary)(observations(4).numpy(), None).tolist() == [1] * 4, "a subclass acts for itself"
+    assert core.policy.numpy_act(contrary)(observations(4).numpy(), None).tolist() == [1] * 4, (
+        "a subclass acts for itself"
+    )
 
 
 @oracle
@@ -707,11 +811,16 @@ def weights_begin_orthogonal(core: Core) -> None:
             values = np.linalg.svd(layer.weight.detach().numpy(), compute_uv=False)
             close(values, np.full(len(values), gain), 1e-5, "singular values")
             close(layer.bias.detach(), np.zeros(len(layer.bias)), what="bias")
-    shared = {p.data_ptr() for p in policy.actor.parameters()} & {p.data_ptr() for p in policy.critic.parameters()}
+    shared = {p.data_ptr() for p in policy.actor.parameters()} & {
+        p.data_ptr() for p in policy.critic.parameters()
+    }
     assert not shared, "actor and critic share weights"
     gaussian = core.policy.ActorCritic(*spaces(None), 8)
     close(gaussian.log_std.detach(), [0.0, 0.0], what="log_std")
-    same = [core.policy.ActorCritic(*spaces(3), 8, torch.Generator().manual_seed(5)).state_dict() for _ in range(2)]
+    same = [
+        core.policy.ActorCritic(*spaces(3), 8, torch.Generator().manual_seed(5)).state_dict()
+        for _ in range(2)
+    ]
     assert all(torch.equal(same[0][name], same[1][name]) for name in same[0]), "one seed, two sets of weights"
 
 
@@ -719,9 +828,19 @@ def weights_begin_orthogonal(core: Core) -> None:
 def policy_refuses_other_spaces(core: Core) -> None:
     box, dis = spaces(3)
     kind = core.errors.UnsupportedSpaceError
-    for wrong in (gym.spaces.Discrete(3), gym.spaces.Dict(a=box), gym.spaces.Tuple([box]), gym.spaces.MultiBinary(3)):
+    for wrong in (
+        gym.spaces.Discrete(3),
+        gym.spaces.Dict(a=box),
+        gym.spaces.Tuple([box]),
+        gym.spaces.MultiBinary(3),
+    ):
         refuses(lambda w=wrong: core.policy.ActorCritic(w, dis), "observation_space", "wrap", kind=kind)
-    for wrong in (gym.spaces.MultiDiscrete([2, 2]), gym.spaces.Discrete(3, start=1), gym.spaces.Box(-1, 1, (2, 2)), gym.spaces.Dict(a=dis)):
+    for wrong in (
+        gym.spaces.MultiDiscrete([2, 2]),
+        gym.spaces.Discrete(3, start=1),
+        gym.spaces.Box(-1, 1, (2, 2)),
+        gym.spaces.Dict(a=dis),
+    ):
         refuses(lambda w=wrong: core.policy.ActorCritic(box, w), "action_space", "wrap", kind=kind)
 
 
@@ -739,13 +858,22 @@ def make_minibatch(core: Core, policy: Any, size: int, seed: int = 0) -> Any:
     with torch.no_grad():
         output = policy.evaluate(obs, actions)
     random = lambda: torch.randn(size, generator=generator)  # noqa: E731
-    return core.buffer.Minibatch(obs, actions, output.logprobs + random() * 0.3, 3 * random() + 1, random(), output.values + random() * 0.5)
+    return core.buffer.Minibatch(
+        obs,
+        actions,
+        output.logprobs + random() * 0.3,
+        3 * random() + 1,
+        random(),
+        output.values + random() * 0.5,
+    )
 
 
 def scalar_ppo_loss(policy: Any, batch: Any, config: Any) -> dict[str, float]:
     """Everything that ppo_loss returns, from the observations on, one sample at a time."""
     size, eps = len(batch.obs), config.clip_coef
-    each = [scalar_evaluate(policy, o, a) for o, a in zip(batch.obs.tolist(), batch.actions.tolist(), strict=True)]
+    each = [
+        scalar_evaluate(policy, o, a) for o, a in zip(batch.obs.tolist(), batch.actions.tolist(), strict=True)
+    ]
     new, entropies, values = map(list, zip(*each, strict=True))
     old, advantages = batch.old_logprobs.tolist(), batch.advantages.tolist()
     if config.normalize_advantages and size > 1:
@@ -755,21 +883,29 @@ def scalar_ppo_loss(policy: Any, batch: Any, config: Any) -> dict[str, float]:
     ratios = [math.exp(n - o) for n, o in zip(new, old, strict=True)]
     terms = {
         "policy_loss": scalar_policy_loss(new, old, advantages, eps),
-        "value_loss": scalar_value_loss(values, batch.returns.tolist(), batch.old_values.tolist() if config.clip_value_loss else None, eps),
+        "value_loss": scalar_value_loss(
+            values, batch.returns.tolist(), batch.old_values.tolist() if config.clip_value_loss else None, eps
+        ),
         "entropy": sum(entropies) / size,
         "approx_kl": sum(r - 1 - math.log(r) for r in ratios) / size,
         "clip_frac": sum(abs(r - 1) > eps for r in ratios) / size,
     }
-    terms["loss"] = terms["policy_loss"] + config.vf_coef * terms["value_loss"] - config.ent_coef * terms["entropy"]
+    terms["loss"] = (
+        terms["policy_loss"] + config.vf_coef * terms["value_loss"] - config.ent_coef * terms["entropy"]
+    )
     return terms
 
 
 @oracle
 def ppo_loss_is_the_formula(core: Core) -> None:
-    for actions, size, normalize, clip in itertools.product((3, None), (1, 2, 7), (True, False), (True, False)):
+    for actions, size, normalize, clip in itertools.product(
+        (3, None), (1, 2, 7), (True, False), (True, False)
+    ):
         policy = make_policy(core, actions, scale=60.0)
         batch = make_minibatch(core, policy, size)
-        config = core.config.PPOConfig(normalize_advantages=normalize, clip_value_loss=clip, vf_coef=0.7, ent_coef=0.03, clip_coef=0.15)
+        config = core.config.PPOConfig(
+            normalize_advantages=normalize, clip_value_loss=clip, vf_coef=0.7, ent_coef=0.03, clip_coef=0.15
+        )
         terms = core.loss.ppo_loss(policy, batch, config)
         for name, expected in scalar_ppo_loss(policy, batch, config).items():
             value = getattr(terms, name)
@@ -788,7 +924,9 @@ def each_part_gets_its_own_gradient(core: Core) -> None:
         core.loss.ppo_loss(policy, batch, config).loss.backward()
         critic = [p.grad.clone() for p in policy.critic.parameters()]
         values = policy.critic(batch.obs).squeeze(-1)
-        regression = torch.autograd.grad(0.7 * 0.5 * ((values - batch.returns) ** 2).mean(), list(policy.critic.parameters()))
+        regression = torch.autograd.grad(
+            0.7 * 0.5 * ((values - batch.returns) ** 2).mean(), list(policy.critic.parameters())
+        )
         for mine, theirs in zip(critic, regression, strict=True):
             close(mine, theirs, 1e-5, "gradient of the critic")
         actor = [p.grad.clone() for p in policy.actor.parameters()]
@@ -828,7 +966,9 @@ def numbered_rollout(core: Core, steps: int, envs: int, actions: int | None = 3)
         mark = 100.0 * t + np.arange(envs)  # [N]
         obs = np.repeat(mark[:, None], 4, 1).astype(np.float32)
         taken = (mark % 3).astype(np.int64) if actions else np.repeat(mark[:, None], 2, 1).astype(np.float32)
-        result = core.envs.StepResult(obs + 0.5, obs + 0.25, (mark * 2).astype(np.float32), mark % 2 == 0, mark % 5 == 0)
+        result = core.envs.StepResult(
+            obs + 0.5, obs + 0.25, (mark * 2).astype(np.float32), mark % 2 == 0, mark % 5 == 0
+        )
         rollout.add(t, obs, taken, result)
     mark = torch.tensor([[100.0 * t + i for i in range(envs)] for t in range(steps)])
     for name, offset in (("logprobs", 1), ("values", 2), ("advantages", 3), ("returns", 4)):
@@ -842,7 +982,9 @@ def rollout_keeps_every_row(core: Core) -> None:
     rollout = numbered_rollout(core, 3, 2)
     for t, i in itertools.product(range(3), range(2)):
         mark = 100.0 * t + i
-        assert rollout.obs[t, i].tolist() == [mark] * 4 and rollout.next_obs[t, i].tolist() == [mark + 0.25] * 4
+        assert (
+            rollout.obs[t, i].tolist() == [mark] * 4 and rollout.next_obs[t, i].tolist() == [mark + 0.25] * 4
+        )
         assert rollout.actions[t, i] == mark % 3 and rollout.rewards[t, i] == 2 * mark
         assert rollout.terminated[t, i] == (mark % 2 == 0) and rollout.truncated[t, i] == (mark % 5 == 0)
     assert rollout.actions.dtype == torch.int64 and rollout.obs.dtype == torch.float32
@@ -851,9 +993,14 @@ def rollout_keeps_every_row(core: Core) -> None:
     rollout.add(0, obs, np.zeros(2, np.int64), result)
     obs[:] = 9.0
     assert rollout.obs[0].unique().tolist() == [7.0], "the rollout holds on to an array that it was given"
-    refuses(lambda: rollout.add(1, obs[:1], np.zeros(2, np.int64), result), "obs", "(1, 4)", "(2, 4)", "row 1")
+    refuses(
+        lambda: rollout.add(1, obs[:1], np.zeros(2, np.int64), result), "obs", "(1, 4)", "(2, 4)", "row 1"
+    )
     refuses(lambda: rollout.add(1, obs, np.zeros((2, 1), np.int64), result), "actions", "(2, 1)")
-    refuses(lambda: rollout.add(1, obs, np.zeros(2, np.int64), result._replace(rewards=np.zeros((2, 1)))), "rewards")
+    refuses(
+        lambda: rollout.add(1, obs, np.zeros(2, np.int64), result._replace(rewards=np.zeros((2, 1)))),
+        "rewards",
+    )
     pixels = core.buffer.Rollout(2, 2, gym.spaces.Box(0, 255, (3, 3), np.uint8), gym.spaces.Discrete(2))
     assert pixels.obs.dtype == torch.uint8 and pixels.obs.shape == (2, 2, 3, 3)
 
@@ -861,7 +1008,13 @@ def rollout_keeps_every_row(core: Core) -> None:
 @oracle
 def minibatches_hold_every_step_once(core: Core) -> None:
     """Each step of the rollout exactly once, all its columns together, sizes within one, shuffled anew each epoch."""
-    for steps, envs, parts, actions in ((4, 3, 4, 3), (5, 3, 4, None), (1, 1, 1, 3), (7, 1, 7, 3), (1, 5, 2, None)):
+    for steps, envs, parts, actions in (
+        (4, 3, 4, 3),
+        (5, 3, 4, None),
+        (1, 1, 1, 3),
+        (7, 1, 7, 3),
+        (1, 5, 2, None),
+    ):
         rollout = numbered_rollout(core, steps, envs, actions)
         generator = torch.Generator().manual_seed(0)
         epochs = [list(rollout.minibatches(parts, generator)) for _ in range(2)]
@@ -869,7 +1022,9 @@ def minibatches_hold_every_step_once(core: Core) -> None:
             sizes = [len(batch.obs) for batch in epoch]
             assert len(epoch) == parts and max(sizes) - min(sizes) <= 1 and sum(sizes) == steps * envs, sizes
             marks = torch.cat([batch.obs[:, 0] for batch in epoch])
-            assert sorted(marks.tolist()) == [100.0 * t + i for t in range(steps) for i in range(envs)], "not each step once"
+            assert sorted(marks.tolist()) == [100.0 * t + i for t in range(steps) for i in range(envs)], (
+                "not each step once"
+            )
             for batch in epoch:
                 mark = batch.obs[:, 0]
                 taken = batch.actions % 3 if actions else batch.actions[:, 1]
@@ -881,7 +1036,9 @@ def minibatches_hold_every_step_once(core: Core) -> None:
         if steps * envs > 6:
             orders = [torch.cat([batch.obs[:, 0] for batch in epoch]).tolist() for epoch in epochs]
             assert orders[0] != sorted(orders[0]) and orders[0] != orders[1], "not shuffled anew"
-            again = torch.cat([batch.obs[:, 0] for batch in rollout.minibatches(parts, torch.Generator().manual_seed(0))])
+            again = torch.cat(
+                [batch.obs[:, 0] for batch in rollout.minibatches(parts, torch.Generator().manual_seed(0))]
+            )
             assert again.tolist() == orders[0], "one seed, two orders"
 
 
@@ -913,4 +1070,6 @@ def config_refuses_what_cannot_work(core: Core) -> None:
     assert make.from_dict(odd.to_dict()) == odd and make.preset("CartPole-v1", seed=7).seed == 7
     assert make.preset("Pendulum-v1").gamma == 0.9 and make.preset("Unknown-v0") == make(env_id="Unknown-v0")
     for field in make.__dataclass_fields__.values():
-        assert len(field.metadata["help"].split()) > 1 and "unit" in field.metadata, f"{field.name} is not explained"
+        assert len(field.metadata["help"].split()) > 1 and "unit" in field.metadata, (
+            f"{field.name} is not explained"
+        )

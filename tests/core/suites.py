@@ -33,7 +33,9 @@ NUMBERS = {
 
 # The contract of vector environments: in one process, and with each start method. Forking is quick, so that it gets all
 # of it; spawned workers take half a second each, and get what could differ for them.
-VECTORS = [name for name in defined_in(contract) if "kind" in contract.__dict__[name].__code__.co_varnames[:2]]
+VECTORS = [
+    name for name in defined_in(contract) if "kind" in contract.__dict__[name].__code__.co_varnames[:2]
+]
 PROCESSES_ONLY = {
     "parallel_equals_serial", "a_dead_worker_is_noticed", "a_hung_worker_is_noticed", "close_ends_everything_from_any_state", "an_interrupt_mixes_no_rows",
     "an_interrupt_at_any_line_leaves_no_process", "a_new_worker_takes_over", "nothing_is_left_while_the_object_lives", "environments_may_have_children",
@@ -45,7 +47,9 @@ FOR_SPAWN = {
     "control_c_in_a_terminal_is_the_parents_business",
 }  # fmt: skip
 SERIAL = [name for name in VECTORS if name not in PROCESSES_ONLY]
-ALONE = [name for name in defined_in(contract) if name not in VECTORS]  # Gymnasium's vectors, imports: no kind
+ALONE = [
+    name for name in defined_in(contract) if name not in VECTORS
+]  # Gymnasium's vectors, imports: no kind
 
 
 def for_method(method: str) -> list[str]:

@@ -15,7 +15,9 @@ def first_example_is_enough(the_same_examples_everywhere):
     settings.load_profile("mutants")
 
 
-@pytest.mark.parametrize("mutant", [*mutants.NUMBERS, *mutants.TRAINING, *mutants.COMMANDS], ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize(
+    "mutant", [*mutants.NUMBERS, *mutants.TRAINING, *mutants.COMMANDS], ids=lambda mutant: mutant.name
+)
 @pytest.mark.filterwarnings("ignore")
 def test_mutant(mutant, tmp_path):
     rejected(mutant, tmp_path)
@@ -30,7 +32,12 @@ def test_every_oracle_kills():
 
 def test_every_oracle_accepts():
     """Each oracle is run on the package as it is, in one of the test files."""
-    run = {name for names in suites.NUMBERS.values() for name in names} | set(suites.SERIAL) | set(suites.ALONE) | {name for name, _ in suites.PROCESSES}
+    run = (
+        {name for names in suites.NUMBERS.values() for name in names}
+        | set(suites.SERIAL)
+        | set(suites.ALONE)
+        | {name for name, _ in suites.PROCESSES}
+    )
     assert set(ORACLES) - run == set()
 
 
@@ -47,6 +54,12 @@ def test_a_mutant_that_does_not_apply_is_an_error(tmp_path):
 
 
 def test_a_mutant_that_changes_nothing_is_reported(tmp_path):
-    harmless = mutants.M("harmless", "gae", "running = deltas[t] + decay[t] * running", "running = decay[t] * running + deltas[t]", "gae_by_hand")
+    harmless = mutants.M(
+        "harmless",
+        "gae",
+        "running = deltas[t] + decay[t] * running",
+        "running = decay[t] * running + deltas[t]",
+        "gae_by_hand",
+    )
     with pytest.raises(pytest.fail.Exception, match="survived"):
         rejected(harmless, tmp_path)

@@ -43,7 +43,13 @@ class Tracer(gym.Env):
         reward = self.reward(action)
         self.elapsed, self.last = self.elapsed + 1, self.mark(action)
         ended = self.elapsed == self.length
-        return self.observe(), reward, ended and self.how != "truncated", ended and self.how != "terminated", {}
+        return (
+            self.observe(),
+            reward,
+            ended and self.how != "truncated",
+            ended and self.how != "terminated",
+            {},
+        )
 
     def mark(self, action: Any) -> float:
         return float(action)
@@ -52,7 +58,9 @@ class Tracer(gym.Env):
         return 10.0 * self.elapsed + float(action)
 
     def observe(self) -> np.ndarray:
-        return np.array([self.name, self.fingerprint, self.elapsed, self.last, self.np_random.random()], np.float32)
+        return np.array(
+            [self.name, self.fingerprint, self.elapsed, self.last, self.np_random.random()], np.float32
+        )
 
 
 class ContinuousTracer(Tracer):
@@ -90,7 +98,13 @@ class Drifting(gym.Env):
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
         self.elapsed += 1
-        return np.full(1, self.elapsed, np.float32), 1.0, self.elapsed == (2 if self.lives == 2 else 50), False, {}
+        return (
+            np.full(1, self.elapsed, np.float32),
+            1.0,
+            self.elapsed == (2 if self.lives == 2 else 50),
+            False,
+            {},
+        )
 
 
 class Modules(Tracer):
@@ -188,7 +202,15 @@ class Faulty(Tracer):
     With `flag`, a path, it fails only while that file exists, and removes it first: so it fails once in all its lives.
     """
 
-    def __init__(self, name: int, how: str, where: str = "step", when: int = 3, flag: str | None = None, longest: int = 7):
+    def __init__(
+        self,
+        name: int,
+        how: str,
+        where: str = "step",
+        when: int = 3,
+        flag: str | None = None,
+        longest: int = 7,
+    ):
         super().__init__(name, longest=longest)
         self.fault, self.where, self.when, self.flag, self.lived, self.resets = how, where, when, flag, 0, 0
         if where == "make" and self.due():
@@ -253,7 +275,9 @@ class Echo(gym.Env):
         return np.zeros(1, np.float32), {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict]:
-        assert self.action_space.contains(np.asarray(action, self.action_space.dtype)), f"{action} came through"
+        assert self.action_space.contains(np.asarray(action, self.action_space.dtype)), (
+            f"{action} came through"
+        )
         return np.zeros(1, np.float32), 0.0, False, False, {}
 
 

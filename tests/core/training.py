@@ -29,7 +29,15 @@ from tracer import tracers
 
 
 def settings(core: Core, **changes: Any) -> Any:
-    small = {"num_envs": 3, "num_steps": 8, "num_minibatches": 2, "update_epochs": 2, "hidden_size": 8, "seed": 4, "total_timesteps": 24 * 5}
+    small = {
+        "num_envs": 3,
+        "num_steps": 8,
+        "num_minibatches": 2,
+        "update_epochs": 2,
+        "hidden_size": 8,
+        "seed": 4,
+        "total_timesteps": 24 * 5,
+    }
     merged = {**small, **changes}
     if "total_timesteps" not in changes:
         merged["total_timesteps"] = 5 * merged["num_envs"] * merged["num_steps"]
@@ -48,7 +56,9 @@ def see(policy: Any) -> Any:
 def make_trainer(core: Core, env: Any, **changes: Any) -> Any:
     """A trainer on tracers (or another vector environment) with a policy that can see."""
     config = settings(core, num_envs=env.num_envs, **changes)
-    policy = core.policy.ActorCritic(env.single_observation_space, env.single_action_space, 8, torch.Generator().manual_seed(2))
+    policy = core.policy.ActorCritic(
+        env.single_observation_space, env.single_action_space, 8, torch.Generator().manual_seed(2)
+    )
     return core.trainer.Trainer(config, env, see(policy) if policy.obs_size == 5 else policy)
 
 
@@ -88,7 +98,15 @@ def vectors(core: Core) -> list[tuple[str, Any]]:
     return [
         ("serial", lambda: make(core, tracers(3), "serial")),
         ("parallel", lambda: make(core, tracers(3), QUICK)),
-        *((str(mode), lambda m=mode: core.adapters.GymnasiumVectorEnv(gym.vector.SyncVectorEnv(tracers(3), autoreset_mode=m))) for mode in MODES[::2]),
+        *(
+            (
+                str(mode),
+                lambda m=mode: core.adapters.GymnasiumVectorEnv(
+                    gym.vector.SyncVectorEnv(tracers(3), autoreset_mode=m)
+                ),
+            )
+            for mode in MODES[::2]
+        ),
     ]
 
 
@@ -103,21 +121,43 @@ def collected_rows_are_true_transitions(core: Core) -> None:
         for _ in range(3):
             trainer.collect()
             for t in range(8):
-                assert np.array_equal(rollout.obs[t], expected_obs), f"{name}: row {t} is not what the policy saw"
+                assert np.array_equal(rollout.obs[t], expected_obs), (
+                    f"{name}: row {t} is not what the policy saw"
+                )
                 expected = script.step(rollout.actions[t].tolist())
-                row = (trainer.obs if t == 7 else rollout.obs[t + 1].numpy(), rollout.next_obs[t], rollout.rewards[t], rollout.terminated[t], rollout.truncated[t])
+                row = (
+                    trainer.obs if t == 7 else rollout.obs[t + 1].numpy(),
+                    rollout.next_obs[t],
+                    rollout.rewards[t],
+                    rollout.terminated[t],
+                    rollout.truncated[t],
+                )
                 same([np.asarray(x) for x in row], expected, f"{name}: row {t}")
                 expected_obs = expected[0]
             assert rollout.actions.unique().numel() == 4, "all actions were tried"
-            flat = zip(rollout.obs.flatten(0, 1).tolist(), rollout.actions.flatten().tolist(), rollout.next_obs.flatten(0, 1).tolist(), strict=True)
-            each = [(*scalar_evaluate(trainer.policy, o, a), scalar_evaluate(trainer.policy, n, 0)[2]) for o, a, n in flat]
+            flat = zip(
+                rollout.obs.flatten(0, 1).tolist(),
+                rollout.actions.flatten().tolist(),
+                rollout.next_obs.flatten(0, 1).tolist(),
+                strict=True,
+            )
+            each = [
+                (*scalar_evaluate(trainer.policy, o, a), scalar_evaluate(trainer.policy, n, 0)[2])
+                for o, a, n in flat
+            ]
             for k, column in ((0, "logprobs"), (2, "values"), (3, "next_values")):
                 close(getattr(rollout, column).flatten(), [e[k] for e in each], 1e-4, f"{name}: {column}")
-            case = {k: getattr(rollout, k) for k in ("rewards", "values", "next_values", "terminated", "truncated")} | {"gamma": 0.9, "gae_lambda": 0.8}
+            case = {
+                k: getattr(rollout, k)
+                for k in ("rewards", "values", "next_values", "terminated", "truncated")
+            } | {"gamma": 0.9, "gae_lambda": 0.8}
             advantages, returns = double_sum(case)
             close(rollout.advantages, advantages, 1e-4, f"{name}: advantages")
             close(rollout.returns, returns, 1e-4, f"{name}: returns")
-            assert not any(getattr(rollout, k).requires_grad for k in ("logprobs", "values", "next_values", "advantages", "returns"))
+            assert not any(
+                getattr(rollout, k).requires_grad
+                for k in ("logprobs", "values", "next_values", "advantages", "returns")
+            )
             trainer.update()
         env.close()
 
@@ -131,13 +171,28 @@ def sampled_actions_are_stored_and_clipped_ones_are_played(core: Core) -> None:
     rollout = trainer.rollout
     assert rollout.actions.dtype == torch.float32 and rollout.actions.shape == (8, 3, 2)
     assert (rollout.actions.abs() > 0.3).float().mean() > 0.3, "the stored actions are clipped"
-    close(rollout.next_obs[..., 3], rollout.actions[..., 0].clamp(-0.3, 0.3), 1e-6, "what the environment was given")
+    close(
+        rollout.next_obs[..., 3],
+        rollout.actions[..., 0].clamp(-0.3, 0.3),
+        1e-6,
+        "what the environment was given",
+    )
     close(rollout.rewards, rollout.actions[..., 1].clamp(-0.3, 0.3), 1e-6, "rewards")
     flat = zip(rollout.obs.flatten(0, 1).tolist(), rollout.actions.flatten(0, 1).tolist(), strict=True)
-    close(rollout.logprobs.flatten(), [scalar_evaluate(trainer.policy, o, a)[0] for o, a in flat], 1e-4, "log-probabilities")
+    close(
+        rollout.logprobs.flatten(),
+        [scalar_evaluate(trainer.policy, o, a)[0] for o, a in flat],
+        1e-4,
+        "log-probabilities",
+    )
     for batch in rollout.minibatches(2, torch.Generator()):
         logprobs = trainer.policy.evaluate(batch.obs, batch.actions).logprobs
-        close((logprobs - batch.old_logprobs).exp().detach(), np.ones(12), 1e-5, "the ratio before the first update")
+        close(
+            (logprobs - batch.old_logprobs).exp().detach(),
+            np.ones(12),
+            1e-5,
+            "the ratio before the first update",
+        )
     env.close()
 
 
@@ -146,7 +201,9 @@ def episodes_are_counted(core: Core) -> None:
     """Returns, lengths and number of episodes, counted a second time by the script, over many rollouts, in every kind of vector."""
     for name, vector in vectors(core):
         env = vector()
-        trainer = make_trainer(core, env, num_steps=3, total_timesteps=9 * 40)  # episodes of up to seven steps
+        trainer = make_trainer(
+            core, env, num_steps=3, total_timesteps=9 * 40
+        )  # episodes of up to seven steps
         script, finished = Script(3), []
         script.reset(trainer.config.seed)
         totals, lengths = [0.0] * 3, [0] * 3
@@ -161,9 +218,13 @@ def episodes_are_counted(core: Core) -> None:
                         finished.append((totals[i], lengths[i]))
                         totals[i], lengths[i], ended = 0.0, 0, ended + 1
             recent = finished[-20:] or [(math.nan, math.nan)]
-            assert stats.episodes == ended, f"{name}: {stats.episodes} episodes in the rollout, expected {ended}"
+            assert stats.episodes == ended, (
+                f"{name}: {stats.episodes} episodes in the rollout, expected {ended}"
+            )
             means = [sum(column) / len(recent) for column in zip(*recent, strict=True)]
-            np.testing.assert_allclose([stats.episodic_return, stats.episodic_length], means, 1e-6, err_msg=f"{name}: means")
+            np.testing.assert_allclose(
+                [stats.episodic_return, stats.episodic_length], means, 1e-6, err_msg=f"{name}: means"
+            )
             assert stats.global_step == stats.iteration * 9
         assert len(finished) > 40 and stats.iteration == 40
         env.close()
@@ -172,10 +233,15 @@ def episodes_are_counted(core: Core) -> None:
 # ---- updating
 
 
-def reference_update(policy: Any, rollout: Any, config: Any, generator: torch.Generator, optimizer: torch.optim.Adam) -> dict[str, Any]:
+def reference_update(
+    policy: Any, rollout: Any, config: Any, generator: torch.Generator, optimizer: torch.optim.Adam
+) -> dict[str, Any]:
     """One update written a second time: torch.distributions, a list of parameters, plain Adam, torch's own clipping."""
     size, parts = config.num_steps * config.num_envs, config.num_minibatches
-    flat = {name: getattr(rollout, name).flatten(0, 1) for name in ("obs", "actions", "logprobs", "advantages", "returns", "values")}
+    flat = {
+        name: getattr(rollout, name).flatten(0, 1)
+        for name in ("obs", "actions", "logprobs", "advantages", "returns", "values")
+    }
     history: list[dict[str, float]] = []
     for epoch in range(1, config.update_epochs + 1):  # noqa: B007
         order = torch.randperm(size, generator=generator)
@@ -185,14 +251,24 @@ def reference_update(policy: Any, rollout: Any, config: Any, generator: torch.Ge
             if policy.log_std is None:
                 distribution = torch.distributions.Categorical(logits=out)
             else:
-                distribution = torch.distributions.Independent(torch.distributions.Normal(out, policy.log_std.exp()), 1)
+                distribution = torch.distributions.Independent(
+                    torch.distributions.Normal(out, policy.log_std.exp()), 1
+                )
             log_ratio = distribution.log_prob(flat["actions"][rows]) - flat["logprobs"][rows]
             ratio, advantages = log_ratio.exp(), flat["advantages"][rows]
             if config.normalize_advantages and len(rows) > 1:
                 advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
-            clipped = torch.where(advantages > 0, ratio.minimum(torch.tensor(1 + config.clip_coef)), ratio.maximum(torch.tensor(1 - config.clip_coef)))
+            clipped = torch.where(
+                advantages > 0,
+                ratio.minimum(torch.tensor(1 + config.clip_coef)),
+                ratio.maximum(torch.tensor(1 - config.clip_coef)),
+            )
             policy_loss = -(clipped * advantages).mean()
-            values, returns, old = policy.critic(flat["obs"][rows].float())[:, 0], flat["returns"][rows], flat["values"][rows]
+            values, returns, old = (
+                policy.critic(flat["obs"][rows].float())[:, 0],
+                flat["returns"][rows],
+                flat["values"][rows],
+            )
             error = (values - returns) ** 2
             if config.clip_value_loss:
                 near = torch.minimum(torch.maximum(values, old - config.clip_coef), old + config.clip_coef)
@@ -203,24 +279,41 @@ def reference_update(policy: Any, rollout: Any, config: Any, generator: torch.Ge
             loss.backward()
             norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), config.max_grad_norm or math.inf)
             optimizer.step()
-            terms = {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy, "grad_norm": norm}
-            terms |= {"approx_kl": (ratio - 1 - log_ratio).mean(), "clip_frac": ((ratio - 1).abs() > config.clip_coef).float().mean()}
+            terms = {
+                "policy_loss": policy_loss,
+                "value_loss": value_loss,
+                "entropy": entropy,
+                "grad_norm": norm,
+            }
+            terms |= {
+                "approx_kl": (ratio - 1 - log_ratio).mean(),
+                "clip_frac": ((ratio - 1).abs() > config.clip_coef).float().mean(),
+            }
             history.append({name: float(value.detach()) for name, value in terms.items()})
-        if config.target_kl is not None and np.mean([h["approx_kl"] for h in history[-parts:]]) > config.target_kl:
+        if (
+            config.target_kl is not None
+            and np.mean([h["approx_kl"] for h in history[-parts:]]) > config.target_kl
+        ):
             break
     return {name: np.mean([h[name] for h in history]) for name in history[0]} | {"epochs": epoch}
 
 
 UPDATES: list[tuple[str, dict[str, Any]]] = [
     ("CartPole-v1", {}),
-    ("CartPole-v1", {"max_grad_norm": 0.05, "vf_coef": 2.0, "anneal_lr": False, "normalize_advantages": False}),
+    (
+        "CartPole-v1",
+        {"max_grad_norm": 0.05, "vf_coef": 2.0, "anneal_lr": False, "normalize_advantages": False},
+    ),
     ("CartPole-v1", {"num_minibatches": 5, "num_steps": 7, "clip_value_loss": True, "max_grad_norm": 0.0}),
     ("CartPole-v1", {"num_minibatches": 24, "update_epochs": 1}),
     ("CartPole-v1", {"num_steps": 1, "num_minibatches": 2, "total_timesteps": 9}),
     ("CartPole-v1", {"num_envs": 1, "num_steps": 10, "num_minibatches": 3}),
     ("CartPole-v1", {"num_envs": 1, "num_steps": 1, "num_minibatches": 1, "total_timesteps": 4}),
     ("CartPole-v1", {"target_kl": 1e-3, "update_epochs": 6, "learning_rate": 0.02}),
-    ("Pendulum-v1", {"gamma": 0.9, "max_grad_norm": 0.5, "clip_coef": 0.1, "ent_coef": 0.05, "learning_rate": 0.01}),
+    (
+        "Pendulum-v1",
+        {"gamma": 0.9, "max_grad_norm": 0.5, "clip_coef": 0.1, "ent_coef": 0.05, "learning_rate": 0.01},
+    ),
 ]
 
 
@@ -231,8 +324,12 @@ def updates_and_metrics_are_those_of_a_second_implementation(core: Core) -> None
     for env_id, changes in UPDATES:
         trainer = cartpole(core, env_id=env_id, **changes)
         config = trainer.config
-        twin = core.policy.ActorCritic(trainer.env.single_observation_space, trainer.env.single_action_space, 8)
-        optimizer = torch.optim.Adam(twin.parameters(), lr=config.learning_rate, eps=config.adam_eps, foreach=False, fused=False)
+        twin = core.policy.ActorCritic(
+            trainer.env.single_observation_space, trainer.env.single_action_space, 8
+        )
+        optimizer = torch.optim.Adam(
+            twin.parameters(), lr=config.learning_rate, eps=config.adam_eps, foreach=False, fused=False
+        )
         done = 0
         with torch.no_grad():
             for mine, theirs in zip(twin.parameters(), trainer.policy.parameters(), strict=True):
@@ -254,7 +351,12 @@ def updates_and_metrics_are_those_of_a_second_implementation(core: Core) -> None
                 close(mine.detach(), theirs.detach(), 2e-4, f"{what}: weights")
             returns, values = trainer.rollout.returns.double(), trainer.rollout.values.double()
             if returns.var(correction=0) > 1e-6:
-                close(stats.explained_variance, 1 - float(((returns - values).var(correction=0)) / returns.var(correction=0)), 1e-3, f"{what}: explained_variance")
+                close(
+                    stats.explained_variance,
+                    1 - float(((returns - values).var(correction=0)) / returns.var(correction=0)),
+                    1e-3,
+                    f"{what}: explained_variance",
+                )
             done += 1
             _remember_generator(trainer)
         assert done == config.num_iterations
@@ -273,7 +375,12 @@ def _generator_after_noise(trainer: Any) -> torch.Tensor:
         generator.set_state(trainer.remembered)
     else:  # a new trainer has drawn its weights
         generator.manual_seed(trainer.config.seed)
-        type(trainer.policy)(trainer.env.single_observation_space, trainer.env.single_action_space, trainer.config.hidden_size, generator)
+        type(trainer.policy)(
+            trainer.env.single_observation_space,
+            trainer.env.single_action_space,
+            trainer.config.hidden_size,
+            generator,
+        )
     trainer.policy.noise(trainer.config.num_steps, trainer.config.num_envs, generator=generator)
     return generator.get_state()
 
@@ -310,8 +417,19 @@ def a_new_process_gives_the_same_numbers(core: Core) -> None:
     trainer = cartpole(core)
     history, final = trained(trainer)
     command = [sys.executable, "-c", code]
-    environment = {**os.environ, "PYTHONHASHSEED": "12345", "PYTHONPATH": str(Path(core.trainer.__file__).parents[1])}
-    answer = subprocess.run(command, input=repr(trainer.config.to_dict()), capture_output=True, text=True, env=environment, timeout=100)
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "12345",
+        "PYTHONPATH": str(Path(core.trainer.__file__).parents[1]),
+    }
+    answer = subprocess.run(
+        command,
+        input=repr(trainer.config.to_dict()),
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=100,
+    )
     assert answer.returncode == 0, answer.stderr
     metrics, weights = answer.stdout.splitlines()
     assert eval(metrics, {}) == history, "other metrics"
@@ -337,7 +455,9 @@ def resuming_is_not_interrupting(core: Core) -> None:
                 for workers in (0, 2) if cut == 2 else (0,):
                     with core.trainer.Trainer.resume(path, num_workers=workers) as resumed:
                         after, final = trained(resumed)
-                        assert before + after == expected[0], f"cut after {cut} with {workers} workers: other metrics"
+                        assert before + after == expected[0], (
+                            f"cut after {cut} with {workers} workers: other metrics"
+                        )
                         assert final == expected[1], f"cut after {cut} with {workers} workers: another state"
         resumed = core.trainer.Trainer.resume(path, total_timesteps=10)
         assert resumed.config.total_timesteps == 10 and resumed.config.num_envs == 1
@@ -349,7 +469,9 @@ def resuming_keeps_what_a_policy_remembers(core: Core) -> None:
 
     class Normalizing(core.policy.ActorCritic):
         def __init__(self):
-            super().__init__(gym.spaces.Box(-9, 9, (4,)), gym.spaces.Discrete(2), 8, torch.Generator().manual_seed(0))
+            super().__init__(
+                gym.spaces.Box(-9, 9, (4,)), gym.spaces.Discrete(2), 8, torch.Generator().manual_seed(0)
+            )
             self.register_buffer("mean", torch.zeros(4))
             with torch.no_grad():
                 self.actor[-1].weight *= 500
@@ -372,7 +494,11 @@ def resuming_keeps_what_a_policy_remembers(core: Core) -> None:
 
 @oracle
 def resuming_refuses_what_cannot_go_on(core: Core) -> None:
-    resume, config_error, error = core.trainer.Trainer.resume, core.errors.ConfigError, core.errors.CheckpointError
+    resume, config_error, error = (
+        core.trainer.Trainer.resume,
+        core.errors.ConfigError,
+        core.errors.CheckpointError,
+    )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.safetensors"
         with cartpole(core) as trainer:
@@ -425,12 +551,16 @@ def an_interrupted_iteration_never_happened(core: Core) -> None:
             env = make(core, [partial(core.envs.make_env, "CartPole-v1")] * 3, kind)
             trainer = core.trainer.Trainer(settings(core), Interrupting(env, 8 + 5, error))
             raises(error, lambda t=trainer: trained(t))
-            assert trainer.weights.tolist() == one["weights"], "weights moved in an iteration that was interrupted"
+            assert trainer.weights.tolist() == one["weights"], (
+                "weights moved in an iteration that was interrupted"
+            )
             assert state(trainer)["episodes" if "episodes" in one else "count"] == one["count"]
             with TemporaryDirectory() as folder:
                 trainer.save(Path(folder) / "x")
                 with core.trainer.Trainer.resume(Path(folder) / "x") as resumed:
-                    after_an_interrupt(resumed, expected, "resumed from the checkpoint of an interrupted trainer")
+                    after_an_interrupt(
+                        resumed, expected, "resumed from the checkpoint of an interrupted trainer"
+                    )
             after_an_interrupt(trainer, expected, f"{error.__name__} in env.step of a {kind} environment")
             env.close()
     trainer, calls = cartpole(core), 0
@@ -445,7 +575,9 @@ def an_interrupted_iteration_never_happened(core: Core) -> None:
 
     trainer.optimizer.step = third
     raises(KeyboardInterrupt, lambda: trained(trainer))
-    assert state(trainer) == one, "the state after an interrupted update is not that of the last complete iteration"
+    assert state(trainer) == one, (
+        "the state after an interrupted update is not that of the last complete iteration"
+    )
     after_an_interrupt(trainer, expected, "in the middle of an update")
 
 
@@ -460,7 +592,9 @@ def an_interrupt_at_any_line_never_happened(core: Core, stride: int = 23) -> Non
         torch.set_grad_enabled(True)
 
 
-def _interrupted_anywhere(core: Core, changes: dict[str, Any], expected: tuple[list, dict], stride: int) -> None:
+def _interrupted_anywhere(
+    core: Core, changes: dict[str, Any], expected: tuple[list, dict], stride: int
+) -> None:
     modules = [core.trainer, core.buffer, core.episodes, core.loss, core.envs, core.gae, core.policy]
     for count in range(1, 5000, stride):
         trainer = cartpole(core, **changes)
@@ -545,7 +679,12 @@ def what_is_not_finite_is_named(core: Core) -> None:
     ):
         env = make(core, [partial(core.envs.make_env, "CartPole-v1")] * 3, "serial")
         trainer = core.trainer.Trainer(settings(core), Poisoned(env, field, step, 1, value))
-        raises(core.errors.NonFiniteError, lambda t=trainer: trained(t), *words, "update 2" if step < 15 else "update")
+        raises(
+            core.errors.NonFiniteError,
+            lambda t=trainer: trained(t),
+            *words,
+            "update 2" if step < 15 else "update",
+        )
         assert trainer.iteration in (1, 2) and torch.isfinite(trainer.weights).all()
         assert trainer.iteration == 2 or trainer.weights.tolist() == one, "weights moved"
         after_an_interrupt(trainer, expected, f"after a NaN in {field}")
@@ -555,10 +694,16 @@ def what_is_not_finite_is_named(core: Core) -> None:
 
         def evaluate(self, obs, actions):
             output = super().evaluate(obs, actions)
-            return output._replace(logprobs=output.logprobs + (0 * output.logprobs).sqrt()) if self.explode else output
+            return (
+                output._replace(logprobs=output.logprobs + (0 * output.logprobs).sqrt())
+                if self.explode
+                else output
+            )
 
     def explosive() -> Any:
-        policy = Explosive(gym.spaces.Box(-9, 9, (4,)), gym.spaces.Discrete(2), 8, torch.Generator().manual_seed(0))
+        policy = Explosive(
+            gym.spaces.Box(-9, 9, (4,)), gym.spaces.Discrete(2), 8, torch.Generator().manual_seed(0)
+        )
         return core.trainer.Trainer(settings(core), policy=policy)
 
     expected, trainer = trained(explosive()), explosive()
@@ -584,10 +729,18 @@ def environments_that_cannot_be_put_back_begin_anew(core: Core) -> None:
         weights, count = trainer.weights.tolist(), trainer.episodes.count.copy()
         assert trainer.iteration == 4
         history, _ = trained(trainer, 1)
-        assert (trainer.episodes.lengths <= 8).all(), "steps of before the interrupt are counted as steps of the new episodes"
+        assert (trainer.episodes.lengths <= 8).all(), (
+            "steps of before the interrupt are counted as steps of the new episodes"
+        )
         history += trained(trainer)[0]
-        assert len(history) == 4 and trainer.weights.tolist() != weights and (trainer.episodes.count > count).all()
-        assert all(len(a) == n for a, n in zip(trainer.episodes.actions, trainer.episodes.lengths, strict=True))
+        assert (
+            len(history) == 4
+            and trainer.weights.tolist() != weights
+            and (trainer.episodes.count > count).all()
+        )
+        assert all(
+            len(a) == n for a, n in zip(trainer.episodes.actions, trainer.episodes.lengths, strict=True)
+        )
         env.close()
 
 
@@ -596,7 +749,11 @@ def a_worker_may_die_in_training(core: Core) -> None:
     """With on_worker_death="restart" training goes on, and a checkpoint written afterwards still resumes to the same numbers."""
     with flag() as path, TemporaryDirectory() as folder:
         os.remove(path)
-        fns = [partial(tracer.Tracer, 0), partial(tracer.Tracer, 1), partial(tracer.Faulty, 2, "kill", when=1, flag=path)]
+        fns = [
+            partial(tracer.Tracer, 0),
+            partial(tracer.Tracer, 1),
+            partial(tracer.Faulty, 2, "kill", when=1, flag=path),
+        ]
         with make(core, fns, QUICK, on_worker_death="restart") as env:
             trainer = make_trainer(core, env, total_timesteps=24 * 9)
             trained(trainer, 2)
@@ -629,7 +786,9 @@ def evaluation_plays_whole_episodes(core: Core) -> None:
             action = int(trainer.policy.act(torch.from_numpy(obs[None]))[0])
             obs, reward, terminated, truncated, _ = one.step(action)
             total, length, over = total + reward, length + 1, terminated or truncated
-        assert (result.returns[i], result.lengths[i]) == (total, length), f"episode {i}: {result}, expected {(total, length)}"
+        assert (result.returns[i], result.lengths[i]) == (total, length), (
+            f"episode {i}: {result}, expected {(total, length)}"
+        )
     assert result.lengths.min() < result.lengths.max() and result.returns.shape == (6,)
     close(result.mean, result.returns.mean(), what="mean")
     close(result.std, result.returns.std(), what="std")
@@ -642,7 +801,11 @@ def evaluation_plays_whole_episodes(core: Core) -> None:
     other = core.adapters.GymnasiumVectorEnv(gym.vector.SyncVectorEnv(tracers(2)))
     trainer = make_trainer(core, other)  # its config says CartPole, but it trains on something else
     refuses(lambda: trainer.evaluate(2), "CartPole-v1", "evaluate", kind=core.errors.ConfigError)
-    refuses(lambda: core.trainer.Trainer(settings(core), make(core, tracers(2), "serial")), "num_envs", kind=core.errors.ConfigError)
+    refuses(
+        lambda: core.trainer.Trainer(settings(core), make(core, tracers(2), "serial")),
+        "num_envs",
+        kind=core.errors.ConfigError,
+    )
 
 
 # ---- probes: environments whose values are known
@@ -650,7 +813,16 @@ def evaluation_plays_whole_episodes(core: Core) -> None:
 
 def probe(core: Core, make_env: Callable[[], Any], **changes: Any) -> Any:
     """A trainer that has finished on eight copies of a probe."""
-    config = {"num_envs": 8, "num_steps": 16, "num_minibatches": 2, "update_epochs": 4, "hidden_size": 16, "learning_rate": 0.01, "anneal_lr": True, "ent_coef": 0.0}
+    config = {
+        "num_envs": 8,
+        "num_steps": 16,
+        "num_minibatches": 2,
+        "update_epochs": 4,
+        "hidden_size": 16,
+        "learning_rate": 0.01,
+        "anneal_lr": True,
+        "ent_coef": 0.0,
+    }
     config |= {"gamma": 0.8, "total_timesteps": 8 * 16 * 30, "max_grad_norm": 5.0, **changes}
     trainer = core.trainer.Trainer(core.config.PPOConfig(**config), core.envs.SerialVectorEnv([make_env] * 8))
     trained(trainer)
@@ -660,7 +832,9 @@ def probe(core: Core, make_env: Callable[[], Any], **changes: Any) -> Any:
 def learned(trainer: Any, states: int) -> tuple[list[float], list[list[float]]]:
     """V(s) and π(a|s) of each state."""
     with torch.no_grad():
-        return trainer.policy.value(torch.eye(states)).tolist(), torch.softmax(trainer.policy.actor(torch.eye(states)), -1).tolist()
+        return trainer.policy.value(torch.eye(states)).tolist(), torch.softmax(
+            trainer.policy.actor(torch.eye(states)), -1
+        ).tolist()
 
 
 @oracle
@@ -694,26 +868,43 @@ def a_corridor_is_evaluated(core: Core) -> None:
 
         def evaluate(self, obs, actions):
             values = self.value(obs)
-            return core.policy.PolicyOutput(torch.full_like(values, -math.log(2)), torch.zeros_like(values), values)
+            return core.policy.PolicyOutput(
+                torch.full_like(values, -math.log(2)), torch.zeros_like(values), values
+            )
 
     exact = core.probes.corridor(5).exact_values(1.0)
     close(exact, [(s + 1) / 6 for s in range(5)], what="exact values")
     for limit in (None, 3):
         env = core.envs.SerialVectorEnv([partial(core.probes.corridor, 5, limit)] * 16)
-        policy = Uniform(env.single_observation_space, env.single_action_space, 16, torch.Generator().manual_seed(0))
-        config = core.config.PPOConfig(num_envs=16, num_steps=64, gamma=1.0, total_timesteps=16 * 64 * 25, num_minibatches=4, update_epochs=4, learning_rate=5e-3)
+        policy = Uniform(
+            env.single_observation_space, env.single_action_space, 16, torch.Generator().manual_seed(0)
+        )
+        config = core.config.PPOConfig(
+            num_envs=16,
+            num_steps=64,
+            gamma=1.0,
+            total_timesteps=16 * 64 * 25,
+            num_minibatches=4,
+            update_epochs=4,
+            learning_rate=5e-3,
+        )
         trainer = core.trainer.Trainer(config, env, policy)
         trained(trainer)
         reachable = range(5) if limit is None else range(1, 4)
         values = policy.value(torch.eye(5)).tolist()
-        close([values[s] for s in reachable], [exact[s] for s in reachable], 0.06, f"V with time limit {limit}")
+        close(
+            [values[s] for s in reachable], [exact[s] for s in reachable], 0.06, f"V with time limit {limit}"
+        )
 
 
 @oracle
 def exact_values_are_exact(core: Core) -> None:
     """exact_values and exact_advantages against summing probabilities forward, and the environments against their own tables."""
     probes = core.probes
-    assert probes.two_steps().exact_values(0.7).tolist() == [0.7, 1.0] and probes.constant_reward().exact_values(0.3).tolist() == [1.0]
+    assert probes.two_steps().exact_values(0.7).tolist() == [
+        0.7,
+        1.0,
+    ] and probes.constant_reward().exact_values(0.3).tolist() == [1.0]
     assert probes.reward_is_seen().exact_values(0.3).tolist() == [-1.0, 1.0]
     close(probes.forever(8).exact_values(0.8), [5.0], what="forever")
     close(probes.right_action().exact_advantages(0.9), [[-1.0, 1.0]], what="right_action")
@@ -726,11 +917,21 @@ def exact_values_are_exact(core: Core) -> None:
     for s in range(3):
         there, discount = np.eye(3)[s], 1.0
         for _ in range(400):  # what is left then is below 1e-30
-            expected[s] += discount * sum(there[x] * policy[x, a] * env.rewards[x, a] for x in range(3) for a in range(2))
-            there = np.array([sum(there[x] * policy[x, a] * transitions[x, a, y] for x in range(3) for a in range(2)) for y in range(3)])
+            expected[s] += discount * sum(
+                there[x] * policy[x, a] * env.rewards[x, a] for x in range(3) for a in range(2)
+            )
+            there = np.array(
+                [
+                    sum(there[x] * policy[x, a] * transitions[x, a, y] for x in range(3) for a in range(2))
+                    for y in range(3)
+                ]
+            )
             discount *= gamma
     close(env.exact_values(gamma, policy), expected, what="exact_values")
-    advantages = [[env.rewards[s, a] + gamma * transitions[s, a] @ expected - expected[s] for a in range(2)] for s in range(3)]
+    advantages = [
+        [env.rewards[s, a] + gamma * transitions[s, a] @ expected - expected[s] for a in range(2)]
+        for s in range(3)
+    ]
     close(env.exact_advantages(gamma, policy), advantages, what="exact_advantages")
     counts, starts = np.zeros((3, 2, 4)), np.zeros(3)
     obs, _ = env.reset(seed=1)
@@ -747,17 +948,30 @@ def exact_values_are_exact(core: Core) -> None:
     full = np.concatenate([transitions, 1 - transitions.sum(-1, keepdims=True)], -1)
     for s in range(3):
         for a in range(2):
-            assert np.abs(counts[s, a] / counts[s, a].sum() - full[s, a]).max() < 0.03, f"transitions of state {s}, action {a}"
+            assert np.abs(counts[s, a] / counts[s, a].sum() - full[s, a]).max() < 0.03, (
+                f"transitions of state {s}, action {a}"
+            )
     assert np.abs(starts / starts.sum() - [0.2, 0.5, 0.3]).max() < 0.05, "first states"
     limited = probes.forever(4)
     limited.reset(seed=0)
     ends = [limited.step(0)[2:4] for _ in range(4)]
     assert ends == [(False, False)] * 3 + [(False, True)], ends
-    for wrong in (lambda: probes.TabularEnv(np.ones((2, 1, 2)), [[0.0], [0.0]]), lambda: probes.TabularEnv(np.zeros((2, 1, 1)), [[0.0], [0.0]])):
+    for wrong in (
+        lambda: probes.TabularEnv(np.ones((2, 1, 2)), [[0.0], [0.0]]),
+        lambda: probes.TabularEnv(np.zeros((2, 1, 1)), [[0.0], [0.0]]),
+    ):
         refuses(wrong, "transitions")
     from gymnasium.utils.env_checker import check_env
 
-    for make_probe in (probes.constant_reward, probes.reward_is_seen, probes.two_steps, probes.right_action, probes.action_answers_state, probes.forever, probes.corridor):
+    for make_probe in (
+        probes.constant_reward,
+        probes.reward_is_seen,
+        probes.two_steps,
+        probes.right_action,
+        probes.action_answers_state,
+        probes.forever,
+        probes.corridor,
+    ):
         check_env(make_probe(), skip_render_check=True)
 
 
@@ -783,7 +997,9 @@ EXAMPLE = {
 
 
 def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    return first.keys() == second.keys() and all(first[k].dtype == second[k].dtype and torch.equal(first[k], second[k]) for k in first)
+    return first.keys() == second.keys() and all(
+        first[k].dtype == second[k].dtype and torch.equal(first[k], second[k]) for k in first
+    )
 
 
 @contextmanager
@@ -792,7 +1008,9 @@ def saved(core: Core, version: int = 0):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "c.safetensors"
         for k in range(version + 1):
-            core.checkpoint.save_checkpoint(path, {**EXAMPLE, "version": torch.tensor(k)}, {"version": k, "text": "ε = 0.2"})
+            core.checkpoint.save_checkpoint(
+                path, {**EXAMPLE, "version": torch.tensor(k)}, {"version": k, "text": "ε = 0.2"}
+            )
         yield path
 
 
@@ -801,10 +1019,15 @@ def checkpoints_keep_everything(core: Core) -> None:
     """All tensors and facts, also transposed and aliased ones; the one before is kept; nothing else is left in the folder."""
     with saved(core, 2) as path:
         tensors, facts = core.checkpoint.load_checkpoint(path)
-        assert equal(tensors, {**EXAMPLE, "version": torch.tensor(2)}) and facts == {"version": 2, "text": "ε = 0.2"}
+        assert equal(tensors, {**EXAMPLE, "version": torch.tensor(2)}) and facts == {
+            "version": 2,
+            "text": "ε = 0.2",
+        }
         earlier, facts = core.checkpoint.load_checkpoint(path.with_name(path.name + ".previous"))
         assert facts["version"] == 1 and earlier["version"] == 1, "the checkpoint before is not kept"
-        assert sorted(os.listdir(path.parent)) == ["c.safetensors", "c.safetensors.previous"], os.listdir(path.parent)
+        assert sorted(os.listdir(path.parent)) == ["c.safetensors", "c.safetensors.previous"], os.listdir(
+            path.parent
+        )
         table = torch.arange(6.0).reshape(2, 3)
         core.checkpoint.save_checkpoint(path, {"t": table.T, "same": table, "row": table[1]}, {})
         again, _ = core.checkpoint.load_checkpoint(path)
@@ -926,11 +1149,20 @@ def a_full_disk_keeps_the_old_checkpoint(core: Core) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
         try:
-            raises(core.errors.CheckpointError, lambda: core.checkpoint.save_checkpoint(path, {"big": torch.ones(100_000)}, {}), "cannot write", "untouched")
+            raises(
+                core.errors.CheckpointError,
+                lambda: core.checkpoint.save_checkpoint(path, {"big": torch.ones(100_000)}, {}),
+                "cannot write",
+                "untouched",
+            )
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert {name: path.with_name(name).read_bytes() for name in os.listdir(path.parent)} == before
-        raises(core.errors.CheckpointError, lambda: core.checkpoint.save_checkpoint(path / "below a file", {}, {}), "cannot write")
+        raises(
+            core.errors.CheckpointError,
+            lambda: core.checkpoint.save_checkpoint(path / "below a file", {}, {}),
+            "cannot write",
+        )
 
 
 @oracle
@@ -952,7 +1184,7 @@ def checkpoints_reach_the_disk_in_order(core: Core) -> None:
             core.checkpoint.save_checkpoint(path, EXAMPLE, {})
         finally:
             module.os = real
-    assert calls[0] == "fsync" and calls[-2:] == (["replace", "fsync"] if os.name == "posix" else calls[-2:]), calls
+    assert calls[0] == "fsync" and calls[-2:] == (
+        ["replace", "fsync"] if os.name == "posix" else calls[-2:]
+    ), calls
     assert calls.count("replace") == 2, calls
-
-
