@@ -322,9 +322,13 @@ class _Worker:
             return
         how = f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
         remedy = "make a new ParallelVectorEnv, or pass on_worker_death='restart'"
+        if self.shared is None:
+            remedy = (
+                "its own message is above; a script needs `if __name__ == '__main__':` around what it does"
+            )
         raise WorkerDied(
             f"{self} died ({how}), and their episodes with it: {remedy}", self.first, self.number
-        )
+        ) from None
 
     def timeout(self, seconds: float) -> WorkerTimeout:
         remedy = "an environment hangs, or step_timeout (start_timeout while starting) is too short for it"
@@ -502,9 +506,8 @@ def _sigint_blocked(context: Any) -> Iterator[None]:
         forkserver.ensure_running()  # outside the mask: the server outlives us and must not inherit it
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, {signal.SIGINT}
-        )  # inside: this call itself can be interrupted
+        # inside the try, because this call itself can be interrupted
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

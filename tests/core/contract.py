@@ -1197,6 +1197,19 @@ def a_program_ends_without_close(core: Core, kind: str = QUICK) -> None:
 
 
 @oracle
+def a_script_without_a_guard_is_told_so(core: Core) -> None:
+    """What everybody writes first: the processes are gone, and the error says which line is missing."""
+    for method in [m for m in METHODS if m != "fork"]:
+        with TemporaryDirectory() as folder:
+            script = Path(folder) / "script.py"
+            script.write_text(program(core, f"env = ParallelVectorEnv([partial(tracer.Tracer, 0)] * 2, 2, {method!r})\n")[-1])
+            answer = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
+        last = answer.stderr.strip().splitlines()[-1]
+        assert answer.returncode == 1 and "WorkerDied" in last and "if __name__ == '__main__':" in last, answer.stderr
+        assert "During handling" not in answer.stderr.rsplit("Traceback", 1)[-1] and "EOFError" not in answer.stderr
+
+
+@oracle
 def control_c_in_a_terminal_is_the_parents_business(core: Core, kind: str = QUICK) -> None:
     """A signal to the whole group, between steps and in one: the workers live on, reset() goes on, nobody but the parent says a word."""
     if os.name != "posix":

@@ -197,6 +197,7 @@ WORKERS = [
     M("restart for ever", "parallel", "and self.restarts_left > 0", "and True", "a_new_worker_takes_over"),
     M("a file with a name", "shared", "tempfile.TemporaryFile(dir=folder)", "tempfile.NamedTemporaryFile(dir=folder, delete=False)", "nothing_is_left_while_the_object_lives"),
     M("semaphores kept", "parallel", "worker.shared = worker.asked = worker.answered = None", "worker.shared = None", "nothing_is_left_while_the_object_lives:spawn"),
+    M("no guard", "parallel", "if self.shared is None:\n            remedy", "if False:\n            remedy", "a_script_without_a_guard_is_told_so"),
     M("daemons", "parallel", "daemon=False,", "daemon=True,", "environments_may_have_children"),
     M("orphans", "parallel", "threading.Thread(target=_end_with_parent, daemon=True).start()", "pass", "the_parents_death_ends_the_workers"),
     M("no finalizer", "parallel", "exitpriority=100", "exitpriority=None", "a_program_ends_without_close"),
