@@ -500,10 +500,14 @@ def _sigint_blocked(context: Any) -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    if context.get_start_method() == "forkserver":
-        from multiprocessing import forkserver
+    if (
+        context.get_start_method() != "fork"
+    ):  # helpers of multiprocessing, which live on and must not inherit the mask
+        from multiprocessing import forkserver, resource_tracker
 
-        forkserver.ensure_running()  # outside the mask: the server outlives us and must not inherit it
+        resource_tracker.ensure_running()  # besides, starting it lets the signal through again
+        if context.get_start_method() == "forkserver":
+            forkserver.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
         # inside the try, because this call itself can be interrupted

@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from contract import needs
 from oracles import Core, oracle
 
 HERE = Path(__file__).parent
@@ -229,8 +230,7 @@ def an_agent_is_trained_evaluated_and_filmed(core: Core) -> None:
 @oracle
 def control_c_loses_nothing(core: Core) -> None:
     """SIGINT to the process, or to the whole group with workers: a sentence, code 130, and --resume ends with the same weights."""
-    if os.name != "posix":
-        return
+    needs(os.name == "posix", "no SIGINT for one process or for a group")
     common = ["train", *TINY, "--total-timesteps", "6400", "--save-every", "3"]
     root = Path(core.config.__file__).parents[1]
     with folder() as here:

@@ -26,6 +26,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pytest
 import tracer
 from oracles import Core, oracle, refuses
 from tracer import Faulty, Tracer, tracers
@@ -192,6 +193,12 @@ def raises(kind: type[BaseException], call: Callable[[], Any], *words: str, exac
     except Exception as error:
         raise AssertionError(f"expected {kind.__name__}, got {type(error).__name__}: {error}") from error
     raise AssertionError(f"nothing was raised; expected {kind.__name__}")
+
+
+def needs(there: bool, otherwise: str) -> None:
+    """Skip where the operating system cannot do what the oracle looks at."""
+    if not there:
+        pytest.skip(f"platform: {otherwise}")
 
 
 @contextmanager
@@ -602,7 +609,7 @@ def any_function_can_make_an_environment(core: Core, kind: str = QUICK) -> None:
 def a_dead_worker_is_noticed(core: Core, kind: str = QUICK) -> None:
     """Within a second, however it died; then everything is gone."""
     died = core.errors.WorkerDied
-    how_they_die = [("kill", "SIGKILL"), ("os._exit", "exit code 7")]
+    how_they_die = [("kill", "SIGKILL" if os.name == "posix" else "exit code"), ("os._exit", "exit code 7")]
     for (how, word), where in [
         *itertools.product(how_they_die, ("step",)),
         (how_they_die[0], "reset"),
@@ -725,6 +732,7 @@ def ringing(seconds: float) -> Iterator[None]:
     def ring(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
+    needs(hasattr(signal, "SIGALRM"), "no alarm clock that interrupts this process")
     left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
     handler = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -908,7 +916,7 @@ def a_new_worker_takes_over(core: Core, kind: str = QUICK) -> None:
                 same(result, (obs, next_obs, rewards, terminated, truncated), f"restart {restart}:")
                 follows(env, script, 4, 50)
             Path(path).touch()
-            raises(core.errors.WorkerDied, lambda: [env.step([1] * 4) for _ in range(2)], "SIGKILL")
+            raises(core.errors.WorkerDied, lambda: [env.step([1] * 4) for _ in range(2)], "died")
             raises(core.errors.OutOfStep, lambda: env.step([1] * 4), "close()")
         # a death in reset(), and an environment that dies again as soon as it is made anew
         Path(path).touch()
@@ -1125,6 +1133,17 @@ def alive(pids: list[int]) -> list[int]:
     return there
 
 
+def group(number: int) -> list[int]:
+    """The processes of a group that still run, where /proc can say so."""
+    members = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, pgrp = path.read_text().rsplit(")", 1)[1].split()[:3]
+            if int(pgrp) == number and state != "Z":
+                members.append(int(path.parent.name))
+    return members
+
+
 NAMES = (
     "from multiprocessing.synchronize import SemLock\nnames, make_name = [], SemLock._make_name\n"
     "def remembered():\n    names.append(make_name())\n    return names[-1]\n"
@@ -1136,8 +1155,7 @@ MADE = "env = ParallelVectorEnv({env_fns}, 2, {kind!r})\nenv.reset(seed=0)\nprin
 @oracle
 def the_parents_death_ends_the_workers(core: Core, kind: str = QUICK) -> None:
     """Killed while they wait, while they work and while one hangs: within 3 s nobody is left."""
-    if not Path("/proc/self/stat").exists():
-        return
+    needs(Path("/proc/self/stat").exists(), "no /proc to look for processes in")
     for name, busy in (
         ("Tracer", "time.sleep(60)"),
         ("Slow", "env.step([0, 0])"),
@@ -1172,8 +1190,7 @@ def the_parents_death_ends_the_workers(core: Core, kind: str = QUICK) -> None:
 @oracle
 def a_program_ends_without_close(core: Core, kind: str = QUICK) -> None:
     """By its last line, by an exception, by sys.exit, in the middle of a step: its own exit code, quickly, and quietly."""
-    if not Path("/proc/self/stat").exists():
-        return
+    needs(Path("/proc/self/stat").exists(), "no /proc to look for processes in")
     env_fns = "[partial(tracer.Tracer, i) for i in range(2)]"
     slow = "[partial(tracer.Slow, i, 0.2) for i in range(2)]"
     late = "import threading\nthreading.Timer(0.05, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\ntry:\n    env.step([0, 0])\nexcept KeyboardInterrupt:\n    pass\n"
@@ -1212,8 +1229,7 @@ def a_script_without_a_guard_is_told_so(core: Core) -> None:
 @oracle
 def control_c_in_a_terminal_is_the_parents_business(core: Core, kind: str = QUICK) -> None:
     """A signal to the whole group, between steps and in one: the workers live on, reset() goes on, nobody but the parent says a word."""
-    if os.name != "posix":
-        return
+    needs(os.name == "posix", "no signals to a group of processes")
     with TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         text = MADE.format(
@@ -1251,6 +1267,40 @@ def control_c_in_a_terminal_is_the_parents_business(core: Core, kind: str = QUIC
         output,
         errors,
     )
+
+
+@oracle
+def control_c_while_workers_are_born(core: Core, kind: str = "spawn") -> None:
+    """A signal to the whole group while new processes import what they need: one KeyboardInterrupt, in the parent, and not a word more."""
+    needs(os.name == "posix", "no signals to a group of processes")
+    blocked = (
+        "from multiprocessing.process import BaseProcess\nstart = BaseProcess.start\n"
+        "def watched(self):\n    start(self)\n    print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()), flush=True)\n"
+        f"BaseProcess.start = watched\nParallelVectorEnv([partial(tracer.Tracer, i) for i in range(2)], 2, {kind!r}).close()\n"
+        "print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    )
+    output, errors = run(core, blocked).communicate(timeout=60)
+    assert output.split() == ["True", "True", "False"], f"is SIGINT blocked after each start, and at the end? {output} {errors}"
+    text = (
+        "print(os.getpid(), flush=True)\ntry:\n"
+        f"    env = ParallelVectorEnv([partial(tracer.Tracer, i) for i in range(2)], 2, {kind!r})\n    time.sleep(9)\n"
+        "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
+    )
+    for delay in (0.03, 0.1, 0.25):
+        process = run(core, text, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        process.stdout.readline()
+        time.sleep(delay)
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.stdout.read(), process.stderr.read()
+        process.wait(20)
+        process.stdout.close()
+        process.stderr.close()
+        # a server that forks workers gives them Ctrl-C back until their first line, so it may print their traceback
+        assert output == "interrupted\n" and process.returncode == 0 and (errors == "" or kind == "forkserver"), (kind, delay, output, errors)
+        deadline = time.monotonic() + 3 * SECOND
+        while (left := group(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not left, f"still there: {left}"
 
 
 @oracle

@@ -39,12 +39,12 @@ VECTORS = [
 PROCESSES_ONLY = {
     "parallel_equals_serial", "a_dead_worker_is_noticed", "a_hung_worker_is_noticed", "close_ends_everything_from_any_state", "an_interrupt_mixes_no_rows",
     "an_interrupt_at_any_line_leaves_no_process", "a_new_worker_takes_over", "nothing_is_left_while_the_object_lives", "environments_may_have_children",
-    "the_parents_death_ends_the_workers", "a_program_ends_without_close", "control_c_in_a_terminal_is_the_parents_business",
+    "the_parents_death_ends_the_workers", "a_program_ends_without_close", "control_c_in_a_terminal_is_the_parents_business", "control_c_while_workers_are_born",
 }  # fmt: skip
 FOR_SPAWN = {
     "rows_are_true_transitions", "parallel_equals_serial", "any_function_can_make_an_environment", "a_dead_worker_is_noticed", "a_new_worker_takes_over",
     "nothing_is_left_while_the_object_lives", "the_parents_death_ends_the_workers", "a_program_ends_without_close",
-    "control_c_in_a_terminal_is_the_parents_business",
+    "control_c_in_a_terminal_is_the_parents_business", "control_c_while_workers_are_born",
 }  # fmt: skip
 SERIAL = [name for name in VECTORS if name not in PROCESSES_ONLY]
 ALONE = [
