@@ -1219,11 +1219,20 @@ def a_script_without_a_guard_is_told_so(core: Core) -> None:
     for method in [m for m in METHODS if m != "fork"]:
         with TemporaryDirectory() as folder:
             script = Path(folder) / "script.py"
-            script.write_text(program(core, f"env = ParallelVectorEnv([partial(tracer.Tracer, 0)] * 2, 2, {method!r})\n")[-1])
+            script.write_text(
+                program(core, f"env = ParallelVectorEnv([partial(tracer.Tracer, 0)] * 2, 2, {method!r})\n")[
+                    -1
+                ]
+            )
             answer = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
         last = answer.stderr.strip().splitlines()[-1]
-        assert answer.returncode == 1 and "WorkerDied" in last and "if __name__ == '__main__':" in last, answer.stderr
-        assert "During handling" not in answer.stderr.rsplit("Traceback", 1)[-1] and "EOFError" not in answer.stderr
+        assert answer.returncode == 1 and "WorkerDied" in last and "if __name__ == '__main__':" in last, (
+            answer.stderr
+        )
+        assert (
+            "During handling" not in answer.stderr.rsplit("Traceback", 1)[-1]
+            and "EOFError" not in answer.stderr
+        )
 
 
 @oracle
@@ -1280,14 +1289,21 @@ def control_c_while_workers_are_born(core: Core, kind: str = "spawn") -> None:
         "print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
     )
     output, errors = run(core, blocked).communicate(timeout=60)
-    assert output.split() == ["True", "True", "False"], f"is SIGINT blocked after each start, and at the end? {output} {errors}"
+    assert output.split() == ["True", "True", "False"], (
+        f"is SIGINT blocked after each start, and at the end? {output} {errors}"
+    )
     text = (
         "print(os.getpid(), flush=True)\ntry:\n"
         f"    env = ParallelVectorEnv([partial(tracer.Tracer, i) for i in range(2)], 2, {kind!r})\n    time.sleep(9)\n"
         "except KeyboardInterrupt:\n    print('interrupted', flush=True)\n"
     )
     for delay in (0.03, 0.1, 0.25):
-        process = run(core, text, start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        process = run(
+            core,
+            text,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         process.stdout.readline()
         time.sleep(delay)
         os.killpg(process.pid, signal.SIGINT)
@@ -1296,7 +1312,9 @@ def control_c_while_workers_are_born(core: Core, kind: str = "spawn") -> None:
         process.stdout.close()
         process.stderr.close()
         # a server that forks workers gives them Ctrl-C back until their first line, so it may print their traceback
-        assert output == "interrupted\n" and process.returncode == 0 and (errors == "" or kind == "forkserver"), (kind, delay, output, errors)
+        assert (
+            output == "interrupted\n" and process.returncode == 0 and (errors == "" or kind == "forkserver")
+        ), (kind, delay, output, errors)
         deadline = time.monotonic() + 3 * SECOND
         while (left := group(process.pid)) and time.monotonic() < deadline:
             time.sleep(0.02)
