@@ -42,6 +42,7 @@ from ppo_core.shared import layout_of, map_arrays, nameless_file
 
 STEP, RESET, RESTORE, CLOSE = "step()", "reset()", "restore()", "close()"
 COMMANDS = (STEP, RESET, RESTORE, CLOSE)  # their positions are what shared memory holds
+SIGNALS = {int(number): number.name for number in signal.Signals}
 POLL = 0.2  # seconds between two looks at whether a silent worker is still alive
 
 
@@ -320,7 +321,7 @@ class _Worker:
         code = self.process.exitcode
         if code is None or (request is not None and self.last_answer() == request):
             return
-        how = f"killed by {_signal_name(-code)}" if code < 0 else f"exit code {code}"
+        how = f"killed by {SIGNALS.get(-code, -code)}" if code < 0 else f"exit code {code}"
         remedy = "make a new ParallelVectorEnv, or pass on_worker_death='restart'"
         if self.shared is None:
             remedy = (
@@ -500,9 +501,7 @@ def _sigint_blocked(context: Any) -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    if (
-        context.get_start_method() != "fork"
-    ):  # helpers of multiprocessing, which live on and must not inherit the mask
+    if context.get_start_method() != "fork":  # helpers that live on, and must not inherit the mask
         from multiprocessing import forkserver, resource_tracker
 
         resource_tracker.ensure_running()  # besides, starting it lets the signal through again
@@ -515,10 +514,3 @@ def _sigint_blocked(context: Any) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
