@@ -275,7 +275,6 @@ COMMANDS = [
     M("pictures lost", "__main__", "append_images=images[1:]", "append_images=images[3:]", "an_agent_is_trained_evaluated_and_filmed"),
     M("seed ignored", "__main__", "options.episodes, options.seed,", "options.episodes, 0,", "an_agent_is_trained_evaluated_and_filmed"),
     M("interrupt reported as success", "__main__", 'train --resume {path}")\n            return 130', 'train --resume {path}")\n            return 0', "control_c_loses_nothing"),
-    M("resumes from elsewhere", "trainer", 'self.generator.set_state(tensors["generator"])', "pass", "control_c_loses_nothing"),
 ]  # fmt: skip
 
 ALL = [*NUMBERS, *WORKERS, *TRAINING, *COMMANDS]
