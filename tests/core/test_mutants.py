@@ -63,3 +63,10 @@ def test_a_mutant_that_changes_nothing_is_reported(tmp_path):
     )
     with pytest.raises(pytest.fail.Exception, match="survived"):
         rejected(harmless, tmp_path)
+
+
+def test_a_broken_oracle_kills_nothing(tmp_path, monkeypatch):
+    monkeypatch.setitem(ORACLES, "broken", lambda core: {}["a mistake in the oracle"])
+    mutant = mutants.NUMBERS[0]._replace(killed_by="broken")
+    with pytest.raises(KeyError):
+        rejected(mutant, tmp_path)

@@ -120,6 +120,10 @@ def collected_rows_are_true_transitions(core: Core) -> None:
         expected_obs = script.reset(trainer.config.seed)
         for _ in range(3):
             trainer.collect()
+            assert not any(
+                getattr(rollout, k).requires_grad
+                for k in ("logprobs", "values", "next_values", "advantages", "returns")
+            )
             for t in range(8):
                 assert np.array_equal(rollout.obs[t], expected_obs), (
                     f"{name}: row {t} is not what the policy saw"
@@ -154,10 +158,6 @@ def collected_rows_are_true_transitions(core: Core) -> None:
             advantages, returns = double_sum(case)
             close(rollout.advantages, advantages, 1e-4, f"{name}: advantages")
             close(rollout.returns, returns, 1e-4, f"{name}: returns")
-            assert not any(
-                getattr(rollout, k).requires_grad
-                for k in ("logprobs", "values", "next_values", "advantages", "returns")
-            )
             trainer.update()
         env.close()
 
