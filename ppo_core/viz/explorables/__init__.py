@@ -7,11 +7,13 @@ no network and from a file, and a reader without JavaScript gets the description
 
 from ppo_core.viz.explorables.base import Explorable, read_module
 from ppo_core.viz.explorables.clip import ClipLab
+from ppo_core.viz.explorables.critic import CriticLab
 from ppo_core.viz.explorables.gae import GAEExplorable, corridor_rollout
 from ppo_core.viz.explorables.workers import WorkerGantt
 
 __all__ = [
     "ClipLab",
+    "CriticLab",
     "Explorable",
     "GAEExplorable",
     "WorkerGantt",
