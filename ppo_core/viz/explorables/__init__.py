@@ -10,6 +10,7 @@ from ppo_core.viz.explorables.base import Explorable, read_module
 from ppo_core.viz.explorables.clip import ClipLab
 from ppo_core.viz.explorables.critic import CriticLab
 from ppo_core.viz.explorables.gae import GAEExplorable, corridor_rollout
+from ppo_core.viz.explorables.softmax import SoftmaxLab
 from ppo_core.viz.explorables.workers import WorkerGantt
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "CriticLab",
     "Explorable",
     "GAEExplorable",
+    "SoftmaxLab",
     "WorkerGantt",
     "corridor_rollout",
     "read_module",
