@@ -20,7 +20,6 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-import ppo_core
 from ppo_core.teach.zoo import (
     advantages,
     buffer,
@@ -108,16 +107,13 @@ def complaint(test: Test, core: ModuleType) -> str:
     """What `test(core)` complains about in one line; empty if it accepts.
 
     A test rejects by an assertion, or because code of the package under test breaks down. An error of the test itself
-    is the reader's to see, and is raised. Random numbers begin the same each time and are put back afterwards.
+    is the reader's to see, and is raised. torch's random numbers begin the same each time and are put back afterwards.
     """
-    import numpy as np
     import torch
 
-    numpy_state = np.random.get_state()
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            np.random.seed(0)
             test(core)
     except AssertionError as error:
         return _one_line(error)
@@ -127,8 +123,6 @@ def complaint(test: Test, core: ModuleType) -> str:
         if any(file.parent == home for file in files):
             return _one_line(error)
         raise
-    finally:
-        np.random.set_state(numpy_state)
     return ""
 
 
