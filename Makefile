@@ -1,7 +1,7 @@
 # Every target is `python make.py TARGET`, which is what Windows users type. ARGS are passed on: make train ARGS="--seed 2"
 PYTHON ?= $(shell command -v python3 || command -v python)
 
-.PHONY: help book test lab train lock clean
+.PHONY: help book test lab workshop train lock clean
 
 help:
 	@$(PYTHON) make.py help
@@ -14,6 +14,9 @@ test:
 
 lab:
 	@$(PYTHON) make.py lab $(ARGS)
+
+workshop:
+	@$(PYTHON) make.py workshop $(ARGS)
 
 train:
 	@$(PYTHON) make.py train $(ARGS)

@@ -2,7 +2,9 @@
 
     python make.py book     set up, execute every chapter, render the book to book/_build/html
     python make.py test     set up, build the book, then check everything
-    python make.py lab      open the chapters in JupyterLab
+    python make.py lab      open the chapters in JupyterLab, as copies without solutions in my_notebooks
+    python make.py workshop the student edition and the built book for a room without a network, in dist/; with
+                            --wheels also every package, for this system
     python make.py train    train PPO on CartPole-v1; what follows is passed on (train --seed 2)
     python make.py lock     write requirements.lock anew, from a clean environment
     python make.py clean    remove what was built; with --all also .venv and tests/browser/node_modules
@@ -32,6 +34,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = Path(os.environ.get("PPO_VENV") or ROOT / ".venv").absolute()
 BUILD = ROOT / "book" / "_build"
+STUDENT = BUILD / "student"
+MINE = ROOT / "my_notebooks"
 HTML = BUILD / "html"
 LOCK = ROOT / "requirements.lock"
 BROWSER = ROOT / "tests" / "browser"
@@ -198,6 +202,12 @@ def make_venv(venv: Path) -> None:
         )
 
 
+def leave_out_the_buttons_of_nbgrader() -> None:
+    """nbgrader serves here as a library; its menus for graders have no place in a reader's JupyterLab."""
+    (VENV / "etc" / "jupyter" / "jupyter_server_config.d" / "nbgrader.json").unlink(missing_ok=True)
+    shutil.rmtree(VENV / "share" / "jupyter" / "labextensions" / "@jupyter" / "nbgrader", ignore_errors=True)
+
+
 def ensure_environment() -> Path:
     """Make .venv and install what is locked, once for each state of the lock and of pyproject.toml; return its Python."""
     find_python()
@@ -212,6 +222,7 @@ def ensure_environment() -> Path:
     constraints = ["-c", str(LOCK)]
     install_torch(VENV, constraints)
     pip(VENV, *constraints, "-e", f".[{EXTRAS}]", what="the other packages")
+    leave_out_the_buttons_of_nbgrader()
     stamp.write_text(wanted.hexdigest() + "\n")
     say(f"  ready after {time.monotonic() - start:.0f} s")
     return python_of(VENV)
@@ -326,23 +337,36 @@ def test() -> None:
     step("notebooks are clean", "tools/notebooks.py", "check")
     step("the book", "make.py", "book")
     node.join()
-    report = BUILD / "tests.xml"
-    report.unlink(missing_ok=True)
-    nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=300"]
+    parallel = ("-m", "pytest", "-n", JOBS, "--dist", "loadfile")
+    nbval = ["--nbval-current-env", "--nbval-cell-timeout=300"]
+    reports = [BUILD / "tests.xml", BUILD / "student.xml"]
+    for report in reports:
+        report.unlink(missing_ok=True)
     step(
         "tests and notebooks",
-        *("-m", "pytest", "-n", JOBS, "--dist", "loadfile", *nbval),
-        *(f"--junitxml={report}", "tests", "notebooks"),
+        *(*parallel, "--nbval", *nbval, f"--junitxml={reports[0]}", "tests", "notebooks"),
+    )
+    shutil.rmtree(STUDENT, ignore_errors=True)
+    step("student edition, made", "tools/student_edition.py", STUDENT, "--untouched")
+    step(
+        "student edition, run",
+        *(*parallel, "--nbval-lax", *nbval, f"--junitxml={reports[1]}", STUDENT),
     )
     say()
     for name, good, seconds in steps:
         say(f"  {'ok    ' if good else 'FAILED'} {name:<24} {seconds:6.0f} s")
-    if report.exists():
-        say(count(report))
+    for report in reports:
+        if report.exists():
+            say(f"  {report.stem}:\n{count(report)}")
     say(f"  all together {time.monotonic() - begin:.0f} s")
     faults += [f"{name} failed" for name, good, _ in steps if not good]
     if faults:
         raise Stop("; ".join(faults))
+
+
+def workshop(*arguments: str) -> None:
+    book()
+    must("packing the workshop", ensure_environment(), "tools/workshop.py", *arguments)
 
 
 def own_environment() -> dict[str, str]:
@@ -352,8 +376,11 @@ def own_environment() -> dict[str, str]:
 
 def lab(*arguments: str) -> None:
     python = ensure_environment()
+    must("writing your copy of the notebooks", python, "tools/student_edition.py", MINE, "--keep")
+    say(f"Your copy of the chapters is in {MINE.name}; delete a notebook there to get it anew.")
     first = next(page for page in toc_pages() if page.startswith("notebooks/"))
-    options = [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url=/lab/tree/{first}.ipynb"]
+    start = f"/lab/tree/{MINE.name}/{Path(first).name}.ipynb"
+    options = [f"--ServerApp.root_dir={ROOT}", f"--LabApp.default_url={start}"]
     must("JupyterLab", python, "-m", "jupyterlab", *options, *arguments, env=own_environment())
 
 
@@ -399,7 +426,7 @@ def clean(*arguments: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    targets = {f.__name__: f for f in (book, test, lab, train, lock, clean)}
+    targets = {f.__name__: f for f in (book, test, lab, workshop, train, lock, clean)}
     name, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
     if name in ("help", "-h", "--help"):
         say(__doc__.strip())
@@ -407,7 +434,7 @@ def main(arguments: list[str]) -> int:
     if name not in targets:
         say(f"no target {name!r}; there are: {', '.join(targets)}, help")
         return 2
-    if rest and name not in ("lab", "train", "clean"):
+    if rest and name not in ("lab", "workshop", "train", "clean"):
         say(f"{name} takes no arguments, got: {' '.join(rest)}")
         return 2
     try:
