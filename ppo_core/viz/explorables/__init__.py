@@ -7,6 +7,7 @@ no network and from a file, and a reader without JavaScript gets the description
 
 from ppo_core.viz.explorables.bandit import BanditLab
 from ppo_core.viz.explorables.base import Explorable, read_module
+from ppo_core.viz.explorables.baseline import BaselineLab
 from ppo_core.viz.explorables.clip import ClipLab
 from ppo_core.viz.explorables.critic import CriticLab
 from ppo_core.viz.explorables.gae import GAEExplorable, corridor_rollout
@@ -15,6 +16,7 @@ from ppo_core.viz.explorables.workers import WorkerGantt
 
 __all__ = [
     "BanditLab",
+    "BaselineLab",
     "ClipLab",
     "CriticLab",
     "Explorable",
