@@ -108,8 +108,7 @@ def study(version: str, limit: int, steps: int, seed: int) -> dict[str, object]:
     change = versions(config)[version]
     env = ResetRowKept(env_fns) if change is None else Changed(SerialVectorEnv(env_fns), change)
     with Trainer(config, env=env) as trainer:
-        for stats in trainer.run():
-            pass
+        *_, stats = trainer.run()
         played = evaluate(trainer.policy, partial(make_env, config.env_id), 20, 1000, True)
         value = trainer.rollout.values.mean().item()
     return {
