@@ -72,6 +72,5 @@ SPECIMENS = (
         ),
         bug_id="B19",
         chapter="10_ppo_assembled",
-        setup="no_difference",
     ),
 )
