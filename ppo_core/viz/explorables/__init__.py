@@ -11,6 +11,7 @@ from ppo_core.viz.explorables.baseline import BaselineLab
 from ppo_core.viz.explorables.clip import ClipLab
 from ppo_core.viz.explorables.critic import CriticLab
 from ppo_core.viz.explorables.gae import GAEExplorable, corridor_rollout
+from ppo_core.viz.explorables.shuffler import RolloutShuffler
 from ppo_core.viz.explorables.softmax import SoftmaxLab
 from ppo_core.viz.explorables.workers import WorkerGantt
 
@@ -21,6 +22,7 @@ __all__ = [
     "CriticLab",
     "Explorable",
     "GAEExplorable",
+    "RolloutShuffler",
     "SoftmaxLab",
     "WorkerGantt",
     "corridor_rollout",
