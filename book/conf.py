@@ -25,6 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 import citation_style  # noqa: E402, F401
 from api_docstrings import process as process_docstring  # noqa: E402
+from claim_register import claim_rows  # noqa: E402
 from execute_notebooks import CELL_TIMEOUT, cache_path  # noqa: E402
 
 # --- who, and from where: pyproject.toml is the one place that names the repository and the branch
@@ -105,7 +106,10 @@ myst_enable_extensions = [
 ]
 myst_heading_anchors = 3
 # the numbers of the front page: it prints what tools/make_front_film.py measured
-myst_substitutions = {"film": json.loads((HERE / "_static/front_film.json").read_text(encoding="utf-8"))}
+myst_substitutions = {
+    "film": json.loads((HERE / "_static/front_film.json").read_text(encoding="utf-8")),
+    "claims": claim_rows(HERE / "claims.yml"),
+}
 myst_dmath_double_inline = True
 bibtex_bibfiles = [str(HERE / "references.bib")]
 bibtex_default_style = "book"

@@ -34,7 +34,7 @@ def test_every_chapter_may_be_named_by_its_number_or_its_text(chapter: str) -> N
 
 @pytest.mark.parametrize("chapter", ["03", 99, "the end"])
 def test_a_chapter_without_one_gets_the_list(chapter: object) -> None:
-    with pytest.raises(KeyError, match="no checkpoint belongs to chapter .*05, 06"):
+    with pytest.raises(KeyError, match=r"no checkpoint belongs to chapter .*05, 06"):
         load_checkpoint(chapter)
 
 
