@@ -79,7 +79,7 @@ const ARMS = [0, 1, 2, 3];
 const RATES = [0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6];
 const BASELINES = [["none", "none"], ["mean", "mean of the rewards so far"]];
 const LEFT = 38, RIGHT = 8;
-const TOP_SIZES = [0.5, 1, 2, 5, 10, 20, 50, 100];
+const TOP_SIZES = [0.5, 1, 2, 3, 4, 6, 8, 10, 15, 20];
 
 export function render({ model, el }) {
   const settings = () => ({
