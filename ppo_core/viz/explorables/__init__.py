@@ -10,6 +10,7 @@ from ppo_core.viz.explorables.base import Explorable, read_module
 from ppo_core.viz.explorables.baseline import BaselineLab
 from ppo_core.viz.explorables.clip import ClipLab
 from ppo_core.viz.explorables.critic import CriticLab
+from ppo_core.viz.explorables.endings import EndingLab
 from ppo_core.viz.explorables.gae import GAEExplorable, corridor_rollout
 from ppo_core.viz.explorables.shuffler import RolloutShuffler
 from ppo_core.viz.explorables.softmax import SoftmaxLab
@@ -20,6 +21,7 @@ __all__ = [
     "BaselineLab",
     "ClipLab",
     "CriticLab",
+    "EndingLab",
     "Explorable",
     "GAEExplorable",
     "RolloutShuffler",
