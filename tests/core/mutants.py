@@ -6,11 +6,8 @@ would come from. `killed_by` names one oracle that must reject it; that oracle a
 
 from __future__ import annotations
 
-import importlib
-import re
 import sys
 import traceback
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,9 +15,7 @@ import pytest
 import suites  # noqa: F401  (defines all oracles)
 from oracles import ORACLES, Core
 
-import ppo_core
-
-SOURCE = Path(ppo_core.__file__).parent
+from ppo_core.teach.zoo.builder import exchange, forget_package, write_package
 
 
 class Mutant(NamedTuple):
@@ -34,32 +29,11 @@ class Mutant(NamedTuple):
     why: str = ""
 
 
-def pattern(old: str) -> re.Pattern:
-    """`old` with any white space between its tokens, and with the commas that a formatter adds before a bracket."""
-    tokens = re.findall(r"\w+|[^\w\s]", old)
-    joined = re.escape(tokens[0])
-    for before, token in pairwise(tokens):
-        gap = r"\s+" if before[-1].isalnum() and token[0].isalnum() else r"\s*"
-        joined += (r"\s*,?\s*" if token in ")]}" else gap) + re.escape(token)
-    return re.compile(joined)
-
-
 def build(mutant: Mutant, folder: Path) -> Core:
     """The package with the bug, under a name of its own, importable here and in worker processes."""
-    text = (SOURCE / f"{mutant.module}.py").read_text(encoding="utf-8")
-    changed, count = pattern(mutant.old).subn(lambda match: mutant.new, text)
-    if count != 1:
-        raise LookupError(
-            f"mutant {mutant.name}: {mutant.old!r} occurs {count} times in {mutant.module}.py, expected once: adapt the table"
-        )
+    changed = exchange(mutant.name, mutant.module, mutant.old, mutant.new)
     package = "ppo_mutant_" + "".join(c if c.isalnum() else "_" for c in mutant.name)
-    home = folder / package
-    home.mkdir()
-    for path in SOURCE.glob("*.py"):
-        source = changed if path.stem == mutant.module else path.read_text(encoding="utf-8")
-        (home / path.name).write_text(source.replace("ppo_core", package), encoding="utf-8")
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
+    write_package(folder, package, mutant.module, changed)
     core = Core(package)
     getattr(core, mutant.module)  # a mutant that cannot even be imported is an error too
     return core
@@ -67,8 +41,7 @@ def build(mutant: Mutant, folder: Path) -> Core:
 
 def forget(core: Core, folder: Path) -> None:
     sys.path.remove(str(folder))
-    for name in [name for name in sys.modules if name == core.package or name.startswith(core.package + ".")]:
-        del sys.modules[name]
+    forget_package(core.package)
 
 
 def rejected(mutant: Mutant, folder: Path) -> None:

@@ -142,7 +142,7 @@ SPECIMENS = (
                 project="Gymnasium, the A2C tutorial",
                 url="https://github.com/Farama-Foundation/Gymnasium/issues/1494",
                 version_or_date="reported December 2025, closed",
-                what="Advantages that carry gradient were used as the critic's error, so that the gradient went through the bootstrap too.",
+                what="Advantages that carry gradient were used as the critic's error, so that the gradient went through the bootstrap too. The specimen here is a relative of it, reduced to what one line can show.",
                 thanks="LeoUschi232",
             ),
         ),

@@ -19,7 +19,7 @@ SPECIMENS = (
                 project="easy-rl",
                 url="https://github.com/datawhalechina/easy-rl/issues/171",
                 version_or_date="asked February 2025, closed; the maintainer reads the sign differently",
-                what="A reader derives that the notebook's term lowers entropy. The sign of a loss is easy to misread, as other threads show too.",
+                what="A reader derives that the notebook's term lowers entropy. In the stored version of the notebook the plus is still there.",
                 thanks="ZhangNy301 and johnjim0816",
             ),
             Source(

@@ -20,7 +20,7 @@ SPECIMENS = (
             Source(
                 project="Tianshou",
                 url="https://github.com/thu-ml/tianshou/issues/312",
-                version_or_date="reported March 2021, fixed",
+                version_or_date="reported March 2021, closed; the buffer keeps raw actions since",
                 what="The buffer held remapped actions. The report explains why the log-probability then belongs to something else.",
                 thanks="ChenDRAG",
             ),
@@ -79,7 +79,7 @@ SPECIMENS = (
             Source(
                 project="Stable Baselines",
                 url="https://github.com/hill-a/stable-baselines/issues/675",
-                version_or_date="reported February 2020, fixed",
+                version_or_date="reported February 2020, closed after a pull request",
                 what="A loop seeded all environments again and again instead of one after the other.",
                 thanks="NeoExtended and araffin",
             ),
