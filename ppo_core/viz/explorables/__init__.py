@@ -8,6 +8,7 @@ no network and from a file, and a reader without JavaScript gets the description
 from ppo_core.viz.explorables.bandit import BanditLab
 from ppo_core.viz.explorables.base import Explorable, read_module
 from ppo_core.viz.explorables.baseline import BaselineLab
+from ppo_core.viz.explorables.bughunt import BugHunt
 from ppo_core.viz.explorables.clip import ClipLab
 from ppo_core.viz.explorables.critic import CriticLab
 from ppo_core.viz.explorables.endings import EndingLab
@@ -19,6 +20,7 @@ from ppo_core.viz.explorables.workers import WorkerGantt
 __all__ = [
     "BanditLab",
     "BaselineLab",
+    "BugHunt",
     "ClipLab",
     "CriticLab",
     "EndingLab",
