@@ -5,6 +5,7 @@ carries `text/html`, which holds the same module, its state and a small host: th
 no network and from a file, and a reader without JavaScript gets the description in words.
 """
 
+from ppo_core.viz.explorables.autoreset import AutoresetTimeline
 from ppo_core.viz.explorables.bandit import BanditLab
 from ppo_core.viz.explorables.base import Explorable, read_module
 from ppo_core.viz.explorables.baseline import BaselineLab
@@ -18,6 +19,7 @@ from ppo_core.viz.explorables.softmax import SoftmaxLab
 from ppo_core.viz.explorables.workers import WorkerGantt
 
 __all__ = [
+    "AutoresetTimeline",
     "BanditLab",
     "BaselineLab",
     "BugHunt",
