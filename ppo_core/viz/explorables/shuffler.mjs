@@ -93,7 +93,7 @@ export function render({ model, el }) {
 
     // the rollout: one column for each step in time, one row for each environment
     const left = width < 480 ? 26 : 54, right = width - 4;
-    const cell = Math.min(34, (right - left) / s.num_steps);
+    const cell = Math.min(44, (right - left) / s.num_steps);
     const top = 26, drawn = [];
     drawn.push(svg("text", { x: 0, y: 14, "font-weight": 600 }, `the rollout: ${s.num_steps} × ${s.num_envs} steps; uses so far`));
     for (let env = 0; env < s.num_envs; env++) {
@@ -117,7 +117,7 @@ export function render({ model, el }) {
 
     // the gradient steps in their order, epoch by epoch
     drawn.push(svg("text", { x: 0, y: bottom + 6, "font-weight": 600 }, "gradient steps"));
-    const gap = 8, block = Math.min(30, (right - gap * (s.epochs - 1)) / s.total);
+    const gap = 8, block = Math.min(36, (right - gap * (s.epochs - 1)) / s.total);
     parts.forEach((part, i) => {
       const x = i * block + Math.floor(i / s.count) * gap, current = i === step - 1;
       drawn.push(svg("rect", { x: x + 0.5, y: bottom + 14, width: Math.max(block - 1.5, 1), height: 20, rx: 2, fill: current ? "var(--teal)" : "var(--band)", stroke: i < step ? "var(--teal)" : "var(--muted)", "stroke-width": 1, style: "cursor: pointer", onclick: () => {
