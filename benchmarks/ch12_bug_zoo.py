@@ -158,6 +158,26 @@ PROBES: dict[str, Callable[[ModuleType, int], float]] = {
 }
 
 
+# A probe costs half a second: each family gets those that its bugs can reach.
+REACHED = {
+    "advantages": ("constant", "two_steps_error", "forever"),
+    "endings": ("forever", "ring_error", "last_day"),
+    "loss": ("constant", "right_action"),
+    "sampling": ("right_action", "aim_error", "first_ratio_gap"),
+    "buffer": ("right_action",),
+    "networks": ("constant", "right_action"),
+    "normalisation": ("constant",),
+    "measurement": (),
+}
+
+
+def probes_of(name: str, setup: str) -> tuple[str, ...]:
+    """All of them for the sound core, once."""
+    if name == SOUND:
+        return () if setup else tuple(PROBES)
+    return REACHED[zoo.specimen(name).family]
+
+
 # ---- CartPole
 
 
@@ -251,17 +271,16 @@ def cartpole(core: ModuleType, setup: str, seed: int) -> dict[str, Any]:
 
 
 def study(name: str, setup: str, seed: int) -> dict[str, Any]:
-    """One row: CartPole, and, where the setup is the usual one or the specimen's own, the probes."""
+    """One row: CartPole, then the probes that a bug of this family can reach."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     core = zoo.sound() if name == SOUND else zoo.broken(name)
     row = {"name": name, "setup": setup, "seed": seed, **cartpole(core, setup, seed)}
-    if not (name == SOUND and setup):
-        for column, measure in PROBES.items():
-            try:
-                row[column] = measure(core, seed)
-            except core.NonFiniteError:
-                row[column] = None  # the run stopped at a NaN
+    for column in probes_of(name, setup):
+        try:
+            row[column] = PROBES[column](core, seed)
+        except core.NonFiniteError:
+            row[column] = None  # the run stopped at a NaN
     return row
 
 
@@ -283,8 +302,17 @@ def header(seeds: int) -> list[str]:
         + ", ".join(f"{name} {module.__version__}" for name, module in versions.items()),
         f"# platform: {platform.system()} {platform.machine()}",
         *(f"# column {name}: {meaning}" for name, meaning in COLUMNS.items()),
-        "# column stopped: the error that ended training on CartPole; an empty probe is one that ended so",
+        "# column stopped: the error that ended training on CartPole; an empty number was not measured, or ended so",
     ]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The rows of an interrupted study."""
+    rows = csv.DictReader(line for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#")
+    kept = [{**row, "seed": int(row["seed"])} for row in rows]
+    for row in kept:
+        row |= {probe: "" for probe in PROBES if probe not in probes_of(row["name"], row["setup"])}
+    return kept
 
 
 def write(path: Path, rows: list[dict[str, Any]], seeds: int) -> None:
@@ -304,19 +332,22 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 1 (default 5)")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="specimens (default: all)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at once (default: all cores)")
+    parser.add_argument("--go-on", action="store_true", help="keep the rows that the file already has")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"), help="file to write")
     args = parser.parse_args()
     chosen = [zoo.specimen(name) for name in args.only or zoo.names()]
     pairs = [(SOUND, setup) for setup in sorted({"", *(one.setup for one in chosen)})]
     pairs += [(one.name, one.setup) for one in chosen]
     tasks = [(name, setup, seed) for seed in range(1, args.seeds + 1) for name, setup in pairs]
-    rows: list[dict[str, Any]] = []
+    rows = read(args.out) if args.go_on and args.out.exists() else []
+    there = {(row["name"], row["setup"], row["seed"]) for row in rows}
+    tasks = [task for task in tasks if task not in there]
     with ProcessPoolExecutor(args.jobs) as pool:
         for done in as_completed([pool.submit(study, *task) for task in tasks]):
             rows.append(done.result())
             row = rows[-1]
             print(
-                f"{len(rows)}/{len(tasks)} {row['name']} seed {row['seed']}: {row['evaluation']:g}",
+                f"{len(rows)}/{len(there) + len(tasks)} {row['name']} seed {row['seed']}: {row['evaluation']:g}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -6,6 +6,7 @@ SPECIMENS = (
     Specimen(
         name="reward-one-step-late",
         title="Each reward is stored one row too late",
+        short="values shifted",
         family="advantages",
         symptom="The critic gives every state the value that belongs to its predecessor.",
         cause="Row t holds the reward that was handed out before action t was taken.",
@@ -14,6 +15,7 @@ SPECIMENS = (
         old="deltas = rewards + gamma * next_values * ~terminated - values",
         new="deltas = rewards.roll(1, 0) + gamma * next_values * ~terminated - values",
         caught_by="three_steps_by_hand",
+        visible_in=("two_steps_error",),
         sources=(
             Source(
                 project="Spinning Up",
@@ -29,6 +31,7 @@ SPECIMENS = (
     Specimen(
         name="rollout-edge-is-zero",
         title="Nothing is expected after the last row of a rollout",
+        short="values too low",
         family="advantages",
         symptom="The last rows of every rollout look bad, whatever was done there.",
         cause="The value after the last row is set to 0 although the episode goes on in the next rollout.",
@@ -38,6 +41,7 @@ SPECIMENS = (
         new="next_values = torch.cat([next_values[:-1], torch.zeros_like(next_values[-1:])])\n"
         "    deltas = rewards + gamma * next_values * ~terminated - values  # [T, N]",
         caught_by="as_expected_is_no_advantage",
+        visible_in=("forever", "value_loss", "evaluation"),
         sources=(
             Source(
                 project="ai-engineering-from-scratch",
@@ -60,6 +64,7 @@ SPECIMENS = (
     Specimen(
         name="last-row-left-out",
         title="The backward loop starts one row too early",
+        short="idle last row",
         family="advantages",
         symptom="One row in every rollout has advantage 0, and its predecessors miss what it would have told them.",
         cause="The loop runs over `range(T - 1)`, because row t + 1 is read inside it.",
@@ -68,6 +73,7 @@ SPECIMENS = (
         old="advantages = torch.empty_like(deltas)\n    running = torch.zeros_like(deltas[0])  # [N]: A_{t+1}; nothing is known after the last row\n    for t in reversed(range(len(deltas))):",
         new="advantages = torch.zeros_like(deltas)\n    running = torch.zeros_like(deltas[0])  # [N]: A_{t+1}; nothing is known after the last row\n    for t in reversed(range(len(deltas) - 1)):",
         caught_by="three_steps_by_hand",
+        visible_in=("value_loss", "episode_length"),
         sources=(
             Source(
                 project="Gymnasium, the A2C tutorial",
@@ -83,6 +89,7 @@ SPECIMENS = (
     Specimen(
         name="gae-without-ends",
         title="The recursion does not know that episodes end",
+        short="episodes run together",
         family="advantages",
         symptom="A step before an ending is praised or blamed for what happened in the next episode.",
         cause="γλ A is carried over from the next row also where that row belongs to another episode.",
@@ -106,6 +113,7 @@ SPECIMENS = (
     Specimen(
         name="gamma-is-missing",
         title="A discount factor is lost on the way into the code",
+        short="noisy advantages",
         family="advantages",
         symptom="Advantages reach further back than γλ allows, so that they are noisier.",
         cause="The recursion multiplies by λ where the equation says γλ.",
@@ -129,6 +137,7 @@ SPECIMENS = (
     Specimen(
         name="critic-target-moves",
         title="The critic's own prediction is part of its target, with gradient",
+        short="critic never learns",
         family="advantages",
         symptom="The value loss falls without the values becoming right.",
         cause="The target is computed from the values of the critic under training and is not detached, so both sides move.",
@@ -137,6 +146,7 @@ SPECIMENS = (
         old="value_term = value_loss(values, minibatch.returns)",
         new="value_term = value_loss(values, minibatch.returns - minibatch.old_values + values)",
         caught_by="the_critic_regresses_on_numbers",
+        visible_in=("constant", "forever", "value_loss", "evaluation"),
         sources=(
             Source(
                 project="Gymnasium, the A2C tutorial",

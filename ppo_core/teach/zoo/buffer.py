@@ -6,6 +6,7 @@ SPECIMENS = (
     Specimen(
         name="minibatches-with-replacement",
         title="Minibatches are drawn with replacement",
+        short="rows left out",
         family="buffer",
         symptom="An “epoch” shows some rows several times and about a third of them not at all.",
         cause="Indices are drawn at random for each minibatch instead of dealt out from one permutation.",
@@ -14,6 +15,7 @@ SPECIMENS = (
         old="order = torch.randperm(self.num_steps * self.num_envs, generator=generator)",
         new="rows = self.num_steps * self.num_envs\n        order = torch.randint(rows, (rows,), generator=generator)",
         caught_by="an_epoch_shows_every_row_once",
+        visible_in=("rows_seen",),
         sources=(
             Source(
                 project="RL-Adventure 2 (higgsfield)",
@@ -28,6 +30,7 @@ SPECIMENS = (
     Specimen(
         name="observation-is-a-reference",
         title="The stored observation changes when the environment steps",
+        short="actions mismatched",
         family="buffer",
         symptom="Each row holds the observation that came after its action.",
         cause="The environment writes into the array that it returned, and the rollout kept a reference to it.",
@@ -36,6 +39,7 @@ SPECIMENS = (
         old="rollout.add(t, self.obs, actions, result)",
         new="rollout.add(t, result.obs, actions, result)  # what a shared array would hold by now",
         caught_by="every_row_is_a_step",
+        visible_in=("right_action", "approx_kl", "evaluation"),
         sources=(
             Source(
                 project="RSL-RL",

@@ -6,6 +6,7 @@ SPECIMENS = (
     Specimen(
         name="truncation-is-termination",
         title="A time limit is taken for the end of the task",
+        short="values too low",
         family="endings",
         symptom="Values stay far too low wherever episodes end by a time limit.",
         cause="One flag merges the two endings, so that nothing is bootstrapped at a time limit.",
@@ -14,6 +15,7 @@ SPECIMENS = (
         old="deltas = rewards + gamma * next_values * ~terminated - values",
         new="deltas = rewards + gamma * next_values * ~done - values",
         caught_by="a_time_limit_is_no_death",
+        visible_in=("forever", "ring_error"),
         sources=(
             Source(
                 project="CleanRL",
@@ -36,8 +38,9 @@ SPECIMENS = (
     Specimen(
         name="truncation-is-ignored",
         title="Advantages leak across a time limit",
+        short="advantages leak",
         family="endings",
-        symptom="Advantages before a time limit contain rewards of the next episode.",
+        symptom="Advantages before a time limit contain rewards of the next episode; a good critic expects them anyway, so that little shows.",
         cause="The recursion stops at `terminated` only and runs on through a truncation into the next episode.",
         remedy="Stop the recursion at every end: `done = terminated | truncated`.",
         module="gae",
@@ -66,6 +69,7 @@ SPECIMENS = (
     Specimen(
         name="done-one-step-late",
         title="The flag of an end is read one row too late",
+        short="endings are praised",
         family="endings",
         symptom="The action that ended an episode is praised with the value of the next one.",
         cause="Two conventions meet: “this row ended an episode” and “this row is the first of one”.",
@@ -74,6 +78,7 @@ SPECIMENS = (
         old="done = terminated | truncated",
         new="terminated, truncated = terminated.roll(1, 0), truncated.roll(1, 0)\n    done = terminated | truncated",
         caught_by="three_steps_by_hand",
+        visible_in=("value_loss", "episode_length"),
         sources=(
             Source(
                 project="Stable-Baselines3",
@@ -96,6 +101,7 @@ SPECIMENS = (
     Specimen(
         name="reset-observation-is-the-successor",
         title="The value of the next episode's first observation is bootstrapped",
+        short="wrong successor",
         family="endings",
         symptom="At a time limit the critic is asked about the wrong state.",
         cause="The environment resets itself inside `step`, and what it returns is the first observation of the next episode.",
@@ -104,6 +110,7 @@ SPECIMENS = (
         old="rollout.add(t, self.obs, actions, result)",
         new="rollout.add(t, self.obs, actions, result._replace(next_obs=result.obs))",
         caught_by="every_row_is_a_step",
+        visible_in=("ring_error",),
         sources=(
             Source(
                 project="ML-Agents",
@@ -126,6 +133,7 @@ SPECIMENS = (
     Specimen(
         name="bootstrap-from-the-state-before",
         title="A time limit is bootstrapped with the value of the state before",
+        short="wrong successor",
         family="endings",
         symptom="Targets at a time limit use V(o) where V of the successor belongs.",
         cause="The value that is at hand is that of the observation before the step.",
@@ -134,6 +142,7 @@ SPECIMENS = (
         old="done = terminated | truncated",
         new="next_values = torch.where(truncated, values, next_values)\n    done = terminated | truncated",
         caught_by="a_time_limit_asks_the_successor",
+        visible_in=("ring_error",),
         sources=(
             Source(
                 project="EmbodiChain",
@@ -148,6 +157,7 @@ SPECIMENS = (
     Specimen(
         name="death-at-the-limit-is-bootstrapped",
         title="A death on the last allowed step is taken for a time limit",
+        short="death looks harmless",
         family="endings",
         symptom="A failure that coincides with the limit is valued as if life went on.",
         cause="Both flags are set, and the code asks for `truncated` first.",
@@ -156,6 +166,7 @@ SPECIMENS = (
         old="deltas = rewards + gamma * next_values * ~terminated - values",
         new="deltas = rewards + gamma * next_values * ~(terminated & ~truncated) - values",
         caught_by="a_death_at_the_limit_is_a_death",
+        visible_in=("last_day",),
         sources=(
             Source(
                 project="Spinning Up",
@@ -178,6 +189,7 @@ SPECIMENS = (
     Specimen(
         name="reset-step-is-data",
         title="The step that only resets is stored as experience",
+        short="rows nobody played",
         family="endings",
         symptom="One row per episode has an action that nobody carried out and a reward of 0.",
         cause="In Gymnasium's NEXT_STEP mode the step after an end ignores the action and returns the first observation.",

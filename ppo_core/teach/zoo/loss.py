@@ -6,8 +6,9 @@ SPECIMENS = (
     Specimen(
         name="entropy-sign",
         title="The entropy bonus has the wrong sign",
+        short="less exploration",
         family="loss",
-        symptom="The policy is pushed towards certainty instead of away from it.",
+        symptom="The policy is pushed towards certainty instead of away from it; with a small coefficient it is a gentle push.",
         cause="The loss is minimised, so that `+ ent_coef * entropy` lowers entropy.",
         remedy="Subtract the bonus from a loss, or add it to an objective.",
         module="loss",
@@ -36,6 +37,7 @@ SPECIMENS = (
     Specimen(
         name="minimum-before-the-advantage",
         title="The minimum is taken before multiplying by the advantage",
+        short="no limit downwards",
         family="loss",
         symptom="Actions that turned out badly are pushed down without a limit.",
         cause="`min(ratio, clip(ratio)) * A` does not look at the sign of A.",
@@ -44,6 +46,7 @@ SPECIMENS = (
         old="return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()",
         new="return -(torch.min(ratio, clipped_ratio) * advantages).mean()",
         caught_by="the_six_cases_of_the_clip",
+        visible_in=("approx_kl", "clip_frac", "last_entropy"),
         sources=(
             Source(
                 project="takuseno/ppo",
@@ -59,6 +62,7 @@ SPECIMENS = (
     Specimen(
         name="clipped-on-both-sides",
         title="The ratio is clipped on both sides, with no minimum",
+        short="no way back",
         family="loss",
         symptom="A sample that went wrong beyond the clip range gets no gradient and cannot come back.",
         cause="The belief that the gradient is zero wherever the ratio is out of range, written as code.",
@@ -67,6 +71,7 @@ SPECIMENS = (
         old="return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()",
         new="return -(clipped_ratio * advantages).mean()",
         caught_by="the_six_cases_of_the_clip",
+        visible_in=("approx_kl", "clip_frac"),
         sources=(
             Source(
                 project="Tensorforce",
@@ -89,14 +94,16 @@ SPECIMENS = (
     Specimen(
         name="clip-without-advantage",
         title="The clipped ratio is not multiplied by the advantage",
+        short="odd gains",
         family="loss",
-        symptom="The minimum compares a gain with a bare ratio.",
+        symptom="The minimum compares a gain with a bare ratio; updates are large, and the return is poor.",
         cause="The second argument of the minimum lost its factor.",
         remedy="Both arguments are gains: ratio times A, and clipped ratio times A.",
         module="loss",
         old="return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()",
         new="return -torch.min(ratio * advantages, clipped_ratio).mean()",
         caught_by="the_six_cases_of_the_clip",
+        visible_in=("approx_kl", "evaluation"),
         sources=(
             Source(
                 project="Trax",
@@ -111,6 +118,7 @@ SPECIMENS = (
     Specimen(
         name="ratio-always-one",
         title="The old log-probabilities are computed again in every minibatch",
+        short="KL exactly zero",
         family="loss",
         symptom="approx_kl and clip_frac are exactly 0 for ever.",
         cause="The policy is compared with itself, so that the ratio is 1 and nothing is ever clipped.",
@@ -119,6 +127,7 @@ SPECIMENS = (
         old="logprobs, entropy, values = policy.evaluate(minibatch.obs, minibatch.actions)",
         new="logprobs, entropy, values = policy.evaluate(minibatch.obs, minibatch.actions)\n    minibatch = minibatch._replace(old_logprobs=logprobs.detach())",
         caught_by="the_ratio_moves_after_a_step",
+        visible_in=("approx_kl", "clip_frac", "last_entropy", "evaluation"),
         sources=(
             Source(
                 project="Tensorforce",
@@ -133,6 +142,7 @@ SPECIMENS = (
     Specimen(
         name="values-broadcast",
         title="[B, 1] minus [B] is [B, B]",
+        short="value loss stuck",
         family="loss",
         symptom="Every value is pulled towards the mean of all returns; the value loss does not go below their variance.",
         cause="The critic's output keeps its last axis, and the difference broadcasts in silence.",
@@ -141,6 +151,7 @@ SPECIMENS = (
         old="value_term = value_loss(values, minibatch.returns)",
         new="value_term = 0.5 * (values.unsqueeze(-1) - minibatch.returns).square().mean()",
         caught_by="a_perfect_critic_has_no_loss",
+        visible_in=("value_loss", "episode_length"),
         sources=(
             Source(
                 project="RLinf",
@@ -163,6 +174,7 @@ SPECIMENS = (
     Specimen(
         name="value-clip-takes-the-minimum",
         title="The clipped value loss takes the smaller error",
+        short="critic stops learning",
         family="loss",
         symptom="With clip_value_loss=True, a value that was moved too far is no longer corrected.",
         cause="The pessimistic bound of a loss is a maximum; the minimum of the policy's objective was copied.",
@@ -171,6 +183,7 @@ SPECIMENS = (
         old="squared_error = torch.max(squared_error, (clipped_values - returns).square())",
         new="squared_error = torch.min(squared_error, (clipped_values - returns).square())",
         caught_by="value_clipping_is_pessimistic",
+        visible_in=("value_loss", "evaluation"),
         sources=(
             Source(
                 project="RLlib",

@@ -6,6 +6,7 @@ SPECIMENS = (
     Specimen(
         name="return-is-never-reset",
         title="The sum of rewards is not reset between episodes",
+        short="impossible returns",
         family="measurement",
         symptom="The reported return rises above what an episode can give.",
         cause="The accumulator of an environment is cleared on `reset`, which an environment that resets itself never calls.",
@@ -14,6 +15,7 @@ SPECIMENS = (
         old="start[i], self.returns[i], self.lengths[i], self.actions[i] = t + 1, 0.0, 0, self.no_actions",
         new="start[i], self.lengths[i], self.actions[i] = t + 1, 0, self.no_actions",
         caught_by="the_log_counts_like_we_do",
+        visible_in=("reported_most",),
         sources=(
             Source(
                 project="MO-Gymnasium",
@@ -36,6 +38,7 @@ SPECIMENS = (
     Specimen(
         name="nothing-is-logged",
         title="The key under which episodes are reported has gone",
+        short="no episode reported",
         family="measurement",
         symptom="Training runs, and no episode is ever reported.",
         cause="The code looks for a key that an update of the environment library renamed, finds none and says nothing.",
@@ -44,6 +47,7 @@ SPECIMENS = (
         old="ends = np.argwhere((rollout.terminated | rollout.truncated).numpy())  # rows (t, i), in order of time",
         new="ends = np.argwhere((rollout.terminated | rollout.truncated).numpy())[:0]  # the old key: no episode",
         caught_by="the_log_counts_like_we_do",
+        visible_in=("reported_last",),
         sources=(
             Source(
                 project="CleanRL",
@@ -59,6 +63,7 @@ SPECIMENS = (
     Specimen(
         name="last-minibatch-speaks-for-all",
         title="A metric called mean is that of the last minibatch",
+        short="jumpy metrics",
         family="measurement",
         symptom="approx_kl and clip_frac jump about and look larger than they were.",
         cause="The variable of the last minibatch is logged instead of the list of all.",
@@ -67,6 +72,7 @@ SPECIMENS = (
         old="return LossTerms(*map(mean, zip(*terms, strict=True))), mean(grad_norms), epoch",
         new="return LossTerms(*map(float, terms[-1])), mean(grad_norms), epoch",
         caught_by="the_mean_is_over_all_minibatches",
+        visible_in=("approx_kl", "clip_frac"),
         sources=(
             Source(
                 project="Stable-Baselines3",
@@ -81,6 +87,7 @@ SPECIMENS = (
     Specimen(
         name="kl-goes-negative",
         title="The KL estimate can be negative",
+        short="negative KL",
         family="measurement",
         symptom="approx_kl is below 0 in some updates; an early stop that waits for a large value comes late.",
         cause="The mean of -log ratio is right on average and has either sign on a minibatch.",
@@ -89,6 +96,7 @@ SPECIMENS = (
         old="return (torch.expm1(log_ratio) - log_ratio).mean()",
         new="return (-log_ratio).mean()",
         caught_by="a_divergence_is_never_negative",
+        visible_in=("least_kl",),
         sources=(
             Source(
                 project="Spinning Up",
@@ -110,6 +118,7 @@ SPECIMENS = (
     Specimen(
         name="kl-loses-its-digits",
         title="Round-off makes k3 zero or negative",
+        short="KL zero or negative",
         family="measurement",
         symptom="For small changes of the policy approx_kl is 0 or slightly negative.",
         cause="`exp(x) - 1 - x` subtracts numbers near 1, and float32 has seven digits.",
@@ -140,6 +149,7 @@ SPECIMENS = (
     Specimen(
         name="statistics-are-not-kept",
         title="A checkpoint forgets what the policy remembers",
+        short="bad after loading",
         family="measurement",
         symptom="The policy trains well, and after loading it plays badly.",
         cause="Weights are saved; the running mean and deviation of observations, which the policy needs, are not restored.",
@@ -148,6 +158,7 @@ SPECIMENS = (
         old='value.copy_(tensors[f"buffer.{name}"])',
         new="pass",
         caught_by="a_loaded_policy_acts_alike",
+        visible_in=("after_loading",),
         sources=(
             Source(
                 project="CleanRL",

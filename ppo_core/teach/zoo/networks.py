@@ -6,14 +6,16 @@ SPECIMENS = (
     Specimen(
         name="gradients-add-up",
         title="Gradients are never set to zero",
+        short="gradients pile up",
         family="networks",
-        symptom="Every step is taken along the sum of all gradients so far; the norm grows without end.",
+        symptom="Every step is taken along the sum of all gradients so far, as if momentum never faded, and values miss their mark.",
         cause="`backward` adds to what is there, and nothing clears it.",
         remedy="Clear gradients before every `backward`, and log their norm.",
         module="trainer",
         old="self.weights.grad.zero_()",
         new="pass",
         caught_by="every_gradient_begins_at_zero",
+        visible_in=("constant",),
         sources=(
             Source(
                 project="PyTorch",
@@ -35,6 +37,7 @@ SPECIMENS = (
     Specimen(
         name="gradient-clipped-piece-by-piece",
         title="Each weight matrix is clipped by itself",
+        short="steps too long",
         family="networks",
         symptom="The whole gradient may be several times as long as max_grad_norm says, and it points elsewhere.",
         cause="The norm is taken per tensor instead of over all parameters together.",
@@ -59,6 +62,7 @@ SPECIMENS = (
     Specimen(
         name="policy-head-starts-large",
         title="The last layer of the policy is not scaled down",
+        short="early opinions",
         family="networks",
         symptom="The untrained policy already has opinions: its entropy is below log A before the first step.",
         cause="The line that should scale the policy's last layer names the critic's layer a second time.",
@@ -81,6 +85,7 @@ SPECIMENS = (
     Specimen(
         name="learning-rate-one-ahead",
         title="The learning rate is read one update too early",
+        short="last update idle",
         family="networks",
         symptom="The last update changes nothing, and the first does not use the full rate.",
         cause="The counter is increased before the schedule is read.",
@@ -89,6 +94,7 @@ SPECIMENS = (
         old="learning_rate *= 1 - self.iteration / self.config.num_iterations",
         new="learning_rate *= 1 - (self.iteration + 1) / self.config.num_iterations",
         caught_by="the_last_update_still_learns",
+        visible_in=("last_move",),
         sources=(
             Source(
                 project="rlevo",

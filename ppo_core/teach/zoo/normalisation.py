@@ -6,6 +6,7 @@ SPECIMENS = (
     Specimen(
         name="returns-normalised-per-batch",
         title="The critic's target is normalised in each batch",
+        short="values near zero",
         family="normalisation",
         symptom="The critic's values have no unit: they stay near 0 whatever the rewards are.",
         cause="Returns are shifted and scaled by the statistics of their batch, so that the target moves with the batch.",
@@ -14,6 +15,7 @@ SPECIMENS = (
         old="rollout.returns.copy_(gae.returns)",
         new="rollout.returns.copy_((gae.returns - gae.returns.mean()) / (gae.returns.std() + 1e-8))",
         caught_by="targets_are_in_reward_units",
+        visible_in=("constant", "evaluation"),
         sources=(
             Source(
                 project="PyTorch examples",
@@ -29,6 +31,7 @@ SPECIMENS = (
     Specimen(
         name="deviation-of-one-sample",
         title="The standard deviation of one sample is NaN",
+        short="NaN at once",
         family="normalisation",
         symptom="A minibatch of one row turns all weights into NaN.",
         cause="The unbiased deviation divides by n - 1.",
@@ -37,6 +40,7 @@ SPECIMENS = (
         old="if advantages.numel() < 2:",
         new="if False:",
         caught_by="one_sample_stays_finite",
+        visible_in=("iterations",),
         sources=(
             Source(
                 project="Stable-Baselines3",
@@ -53,6 +57,7 @@ SPECIMENS = (
     Specimen(
         name="deviation-of-zero",
         title="Equal advantages are divided by zero",
+        short="NaN on equality",
         family="normalisation",
         symptom="The first batch in which all advantages are equal gives NaN.",
         cause="Nothing is added to the standard deviation.",
@@ -61,6 +66,7 @@ SPECIMENS = (
         old="(advantages.std() + 1e-8)",
         new="advantages.std()",
         caught_by="equal_advantages_stay_finite",
+        visible_in=("constant",),
         sources=(
             Source(
                 project="Stable Baselines",

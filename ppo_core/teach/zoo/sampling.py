@@ -6,6 +6,7 @@ SPECIMENS = (
     Specimen(
         name="clipped-action-is-stored",
         title="The clipped action is stored instead of the sampled one",
+        short="first ratio not one",
         family="sampling",
         symptom="The ratio is not 1 on the first minibatch.",
         cause="The stored log-probability is that of the sampled action, the stored action is another one.",
@@ -16,6 +17,7 @@ SPECIMENS = (
         "            within = within_bounds(rollout.actions.numpy(), self.env.single_action_space)\n"
         "            rollout.actions.copy_(torch.from_numpy(within))",
         caught_by="the_first_ratio_is_one",
+        visible_in=("first_ratio_gap", "aim_error"),
         sources=(
             Source(
                 project="Tianshou",
@@ -38,6 +40,7 @@ SPECIMENS = (
     Specimen(
         name="entropy-of-the-chosen-action",
         title="Entropy is computed from the chosen action alone",
+        short="entropy too small",
         family="sampling",
         symptom="The metric called entropy is too small, and the bonus pushes the chosen action's probability about.",
         cause="- p log p is taken for one action, where the entropy sums over all of them.",
@@ -46,6 +49,7 @@ SPECIMENS = (
         old="return logprobs, -(log_probs.exp() * log_probs).sum(-1)",
         new="return logprobs, -logprobs.exp() * logprobs",
         caught_by="a_coin_has_entropy_log_two",
+        visible_in=("first_entropy", "last_entropy"),
         sources=(
             Source(
                 project="rlx",
@@ -67,6 +71,7 @@ SPECIMENS = (
     Specimen(
         name="one-world-for-all",
         title="Every environment gets the same seed",
+        short="equal first states",
         family="sampling",
         symptom="All environments begin in the same state; a batch holds less variety than its size says.",
         cause="One seed is handed to all of them, or the last seed overwrites the others.",
@@ -75,6 +80,7 @@ SPECIMENS = (
         old="return int(np.random.SeedSequence((seed, index, episode)).generate_state(1)[0])",
         new="return int(np.random.SeedSequence((seed, episode)).generate_state(1)[0])",
         caught_by="environments_begin_differently",
+        visible_in=("worlds",),
         sources=(
             Source(
                 project="Stable Baselines",

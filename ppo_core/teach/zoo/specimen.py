@@ -44,6 +44,7 @@ class Specimen:
 
     name: str
     title: str
+    short: str  # the symptom in about three words
     family: str
     symptom: str
     cause: str
