@@ -197,6 +197,8 @@ class PlainMarkdown(Preprocessor):
             if name == "cite:t":
                 return ", ".join(f"{authors} ({year})" for authors, year in pairs)
             return "(" + "; ".join(f"{authors} {year}" for authors, year in pairs) + ")"
+        if name in ("file", "code", "kbd"):
+            return f"`{text}`"
         if name in ("ref", "doc", "abbr"):
             return shown
         raise UnknownMarkup(f"chapter {self.chapter}: no plain form of the role {name!r}")

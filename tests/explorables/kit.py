@@ -18,6 +18,13 @@ explorables = pytest.importorskip("ppo_core.viz.explorables", reason="needs the 
 
 FOLDER = Path(explorables.__file__).parent
 TOLERANCE = 1e-6
+ALL = [
+    kind
+    for kind in map(vars(explorables).get, explorables.__all__)
+    if isinstance(kind, type)
+    and issubclass(kind, explorables.Explorable)
+    and kind is not explorables.Explorable
+]
 
 
 def node(script: str, data: object = None) -> object:

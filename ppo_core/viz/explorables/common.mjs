@@ -104,6 +104,8 @@ export function preset(model, text, changes) {
 // the width changes. `draw` fills `picture` and returns { label, readout, table }: the picture in words, a sentence
 // or list of sentences, and optionally rows of cells, the first of which is the header.
 export function frame({ model, el }, { watch, controls, draw }) {
+  // else JupyterLab takes the arrow keys of a slider for its own; what has a Ctrl or a Cmd in it is still Jupyter's
+  el.addEventListener("keydown", (event) => event.ctrlKey || event.metaKey || event.altKey || event.stopPropagation());
   const picture = html("div", { class: "explorable-picture" });
   const readout = html("div", { class: "explorable-readout", role: "status", "aria-live": "polite" });
   const table = html("table");
