@@ -62,9 +62,25 @@ def equation_numbers(source: str, prefix: str) -> dict[str, str]:
     return {label: f"{prefix}.{number}" for number, label in enumerate(labels, 1)}
 
 
+def labels_of(nb: nbformat.NotebookNode, chapter: str) -> dict[str, str]:
+    """What the references of any chapter may point to: equations, exercises and figures, numbered through the chapter."""
+    text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    figures = (cell.metadata.get("mystnb", {}).get("figure", {}).get("name") for cell in nb.cells)
+    tables = re.findall(r"^:name: *(tab-[\w-]+)", text, re.M)
+    named = [EXERCISE_LABEL.findall(text), [name for name in figures if name], tables]
+    found = equation_numbers(text, chapter)
+    for labels in named:
+        found |= {label: f"{chapter}.{number}" for number, label in enumerate(labels, 1)}
+    return found
+
+
 @cache
-def notation_equations() -> dict[str, str]:
-    return equation_numbers((ROOT / "book" / "notation.md").read_text(encoding="utf-8"), "N")
+def book_labels() -> dict[str, str]:
+    """The labels of the notation page and of every chapter."""
+    found = equation_numbers((ROOT / "book" / "notation.md").read_text(encoding="utf-8"), "N")
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        found |= labels_of(nbformat.read(path, as_version=4), path.stem.split("_")[0])
+    return found
 
 
 @cache
@@ -103,17 +119,8 @@ class PlainMarkdown(Preprocessor):
 
     def preprocess(self, nb, resources):
         self.chapter = resources["chapter"]
-        text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
-        self.equations = {**notation_equations(), **equation_numbers(text, self.chapter)}
-        self.exercises = {
-            label: f"{self.chapter}.{n}" for n, label in enumerate(EXERCISE_LABEL.findall(text), 1)
-        }
+        self.labels = {**book_labels(), **labels_of(nb, self.chapter)}
         self.exercise_count = 0
-        figures = [cell.metadata.get("mystnb", {}).get("figure", {}) for cell in nb.cells]
-        self.figures = {
-            figure["name"]: f"{self.chapter}.{n}"
-            for n, figure in enumerate((f for f in figures if f.get("name")), 1)
-        }
         for cell in nb.cells:
             if cell.cell_type == "markdown":
                 cell.source = "\n".join(self.blocks(cell.source.split("\n"))).strip("\n")
@@ -171,13 +178,18 @@ class PlainMarkdown(Preprocessor):
         if ATTRIBUTES.match(line) or TARGET.match(line):
             return []
         if label := MATH_LABEL.match(line):
-            return [rf"\tag{{{self.equations[label[1]]}}}", "$$"]
+            return [rf"\tag{{{self.number(label[1])}}}", "$$"]
         return [self.inline(line)]
 
     def inline(self, text: str) -> str:
         text = ROLE.sub(lambda m: self.role(m[1], m[2]), text)
         text = re.sub(r"\]\(\.\./book/([\w-]+)\.md(#[\w-]+)?\)", rf"]({BOOK_IN_PACK}/book/\1.html\2)", text)
         return re.sub(r"(?<=[\])])\{[.#][^}]*\}", "", text)  # classes of links
+
+    def number(self, label: str) -> str:
+        if label not in self.labels:
+            raise UnknownMarkup(f"chapter {self.chapter}: nothing is labelled {label!r}")
+        return self.labels[label]
 
     def role(self, name: str, text: str) -> str:
         explicit = re.fullmatch(r"(.*?)\s*<([^>]+)>", text)
@@ -187,11 +199,15 @@ class PlainMarkdown(Preprocessor):
         if name.startswith("py:"):
             return f"`{shown.split('.')[-1] if shown.startswith('~') else shown}`"
         if name == "eq":
-            return f"({self.equations[target]})"
+            return f"({self.number(target)})"
         if name == "numref":
-            return shown if explicit else f"figure {self.figures[target]}"
+            return (
+                shown
+                if explicit
+                else ("table " if target.startswith("tab-") else "figure ") + self.number(target)
+            )
         if name == "exercise:ref":
-            return f"exercise {self.exercises[target]}"
+            return f"exercise {self.number(target)}"
         if name in ("cite:t", "cite:p"):
             pairs = [citations()[key.strip()] for key in target.split(",")]
             if name == "cite:t":
