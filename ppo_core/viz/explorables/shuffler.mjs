@@ -77,7 +77,7 @@ export function render({ model, el }) {
     const count = clamp(s.num_minibatches, 1, size);
     return { ...s, size, count, total: s.epochs * count };
   };
-  const at = slider(model, "gradient_step", { label: "look at gradient step", min: 1, max: settings().total });
+  const at = slider(model, "gradient_step", { label: "look at gradient step", min: 1, max: settings().total, format: (step) => String(Math.min(step, settings().total)) });
 
   function draw(picture, width) {
     const s = settings();
@@ -94,8 +94,16 @@ export function render({ model, el }) {
     // the rollout: one column for each step in time, one row for each environment
     const left = width < 480 ? 26 : 54, right = width - 4;
     const cell = Math.min(44, (right - left) / s.num_steps);
-    const top = 26, drawn = [];
+    const top = 46, drawn = [];
     drawn.push(svg("text", { x: 0, y: 14, "font-weight": 600 }, `the rollout: ${s.num_steps} × ${s.num_envs} steps; uses so far`));
+    const keys = [["this minibatch", { fill: "var(--teal)" }], ["used", { fill: "var(--teal)", "fill-opacity": 0.22 }]];
+    if (done && never > 0) keys.push(["never", { fill: "var(--band)", stroke: "var(--bad)", "stroke-width": 2 }]);
+    if (Math.max(...used) > epoch + 1) keys.push([width < 480 ? "too often" : "more often than there are epochs", { fill: "none", stroke: "var(--amber)", "stroke-width": 2 }]);
+    let along = 0;
+    for (const [text, attributes] of keys) {
+      drawn.push(svg("rect", { x: along + 1, y: 25, width: 11, height: 11, rx: 2, ...attributes }), svg("text", { x: along + 17, y: 34.5, "font-size": 11 }, text));
+      along += 30 + 6 * text.length;
+    }
     for (let env = 0; env < s.num_envs; env++) {
       drawn.push(svg("text", { x: left - 6, y: top + (env + 0.5) * cell, dy: "0.35em", "text-anchor": "end", "font-size": 11 }, width < 480 ? env : `env ${env}`));
     }
