@@ -43,7 +43,7 @@ export function render({ model, el }) {
     const all = calls(mode, limit);
     const perLine = width < 520 ? 4 : width < 700 ? 6 : 12;
     const lines = Math.ceil(CALLS / perLine), column = width / perLine;
-    const parts = [svg("text", { x: 0, y: 14, "font-weight": 600 }, "What step returned, call by call: obs before → obs returned")];
+    const parts = [svg("text", { x: 0, y: 14, "font-weight": 600 }, "Each call: obs before → obs returned")];
     all.forEach((row, i) => {
       const x = (i % perLine) * column, y = 26 + Math.floor(i / perLine) * (HEIGHT + 34);
       const hidden = i >= chosen, now = i === chosen - 1;

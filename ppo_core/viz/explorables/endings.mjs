@@ -95,7 +95,7 @@ export function render({ model, el }) {
 
     const { value, goesOn } = treatmentOf(ending, treatment);
     const whose = value === "none" ? "no value" : `γ · ${fixed(chosen.counted, 1)}, the value of ${value === "last" ? "what the action led to" : "the row below"}`;
-    const delta = `Row ${LAST} counts ${whose}: δ = 1 + ${fixed(gamma, 1)} · ${fixed(value === "none" ? 0 : chosen.counted, 1)} − 5 = ${fixed(chosen.deltas[LAST])}, and A = ${fixed(chosen.advantages[LAST])}.`;
+    const delta = `Row ${LAST} counts ${whose}: δ = 1 ${value === "none" ? "" : `+ ${fixed(gamma, 1)} · ${fixed(chosen.counted, 1)} `}− 5 = ${fixed(chosen.deltas[LAST])}, and A = ${fixed(chosen.advantages[LAST])}.`;
     const worst = Math.max(...chosen.advantages.slice(0, LAST + 1).map((a, t) => Math.abs(a - right.advantages[t])));
     const story = isRight(ending, treatment)
       ? (goesOn && ending === "cut" ? "Right too: this is what a longer rollout would have done. The rings show the rollout that stops here." : "Right: this is what the ending means.")
@@ -121,9 +121,9 @@ export function render({ model, el }) {
       slider(model, "start_value", { label: "V of the next episode's start", min: 0, max: 10, step: 0.5, format: (v) => fixed(v, 1) }),
       slider(model, "gae_lambda", { label: "λ", min: 0, max: 1, step: 0.05, format: (l) => fixed(l) }),
       html("div", { class: "explorable-buttons" },
-        preset(model, "truncation as a death", { ending: "truncated", treatment: "always end" }),
-        preset(model, "truncation ignored", { ending: "truncated", treatment: "ignore" }),
-        preset(model, "no value at the cut", { ending: "cut", treatment: "always end" }),
+        preset(model, "truncation as a death", { ending: "truncated", treatment: "always end", final_value: 5, start_value: 2 }),
+        preset(model, "truncation ignored", { ending: "truncated", treatment: "ignore", final_value: 5, start_value: 2 }),
+        preset(model, "no value at the cut", { ending: "cut", treatment: "always end", final_value: 5, start_value: 2 }),
         preset(model, "a start that looks alike", { ending: "truncated", treatment: "ignore", final_value: 5, start_value: 5 })),
     ],
     draw,
