@@ -579,7 +579,7 @@ def bootstrapped_rewards(rewards, final_values, terminated, truncated, gamma):
 
 def bootstrapped_one_by_one(rewards, final_values, terminated, truncated, gamma):
     """The oracle: the amounts by which δ falls short if a truncation is taken for an end, added one at a time."""
-    changed = np.array(rewards, dtype=np.float64)
+    changed = np.asarray(rewards).astype(np.float64)  # a copy
     for t in range(changed.shape[0]):
         for env in range(changed.shape[1]):
             if truncated[t, env]:
