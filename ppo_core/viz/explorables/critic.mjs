@@ -130,9 +130,9 @@ export function render({ model, el }) {
     if (last.batch) {
       const won = last.batch.filter(({ payoff }) => payoff).length;
       const moved = last.values.map((v, cell) => (v === last.before[cell] ? null : cell)).filter((cell) => cell !== null);
-      lines.push(`In the last update ${won} of ${many(chosen.episodes, "walk")} left on the right. ${moved.length ? `The critic changed in cell ${moved.join(", ")}.` : "No cell changed."}`);
+      lines.push(`In the last update ${won} of ${many(chosen.episodes, "walk")} left on the right. ${moved.length ? `The critic changed in cell${moved.length === 1 ? "" : "s"} ${moved.join(", ")}.` : "No cell changed."}`);
       lines.push(`The same walks with each target: ${others.join(", ")}.`);
-    } else lines.push("The critic is untrained and says 0 everywhere.");
+    } else lines.push(`The critic is untrained and says 0 everywhere. The next update is towards ${{ "Monte Carlo": "all that came", "TD(0)": "one reward, and then the critic's word", "n-step": `${chosen.n} rewards, and then the critic's word` }[chosen.target]}.`);
     const rows = EXACT.map((v, cell) => [cell, fixed(v, 3), fixed(last.values[cell], 3), last.means && last.means[cell] !== null ? fixed(last.means[cell], 3) : "–", last.visits ? last.visits[cell] : 0]);
     return {
       label: `Two charts. The critic's five values beside the exact ones, and the error against the number of updates. ${lines.join(" ")}`,

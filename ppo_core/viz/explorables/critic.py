@@ -27,7 +27,7 @@ class CriticLab(Explorable):
     learning_rate = traitlets.Float(0.1, min=0.0, max=1.0).tag(sync=True, page=True)
     episodes = traitlets.Int(8, min=1, max=16).tag(sync=True, page=True)
     updates = traitlets.Int(0, min=0, max=200).tag(sync=True, page=True)
-    seed = traitlets.Int(1, min=1, max=20).tag(sync=True, page=True)
+    seed = traitlets.Int(3, min=1, max=20).tag(sync=True, page=True)
 
     @traitlets.default("title")
     def _title(self) -> str:
@@ -38,7 +38,7 @@ class CriticLab(Explorable):
         return (
             "Predict first: the critic says 0 everywhere, the target is TD(0). Which cells can change in the first update, and which ones with "
             "Monte Carlo? Do one update with each.\n"
-            "Then go to a hundred updates with each target. Which one is nearer after ten, and which after a hundred and fifty?"
+            "Then go on to the end with each target. Which one is nearer after ten updates, and which after two hundred? Other walks are one slider away."
         )
 
     @traitlets.default("explanation")
@@ -47,7 +47,8 @@ class CriticLab(Explorable):
             "With TD(0) only the last cell hears of a payment in the first update: every other target is what an untrained critic says, 0. The news "
             "travels one cell in each update. With Monte Carlo every cell of a paid walk hears of it at once.\n"
             "Near the end it is the other way round. A Monte Carlo target is 0 or 1 in every cell, however good the critic has become, so the "
-            "values never come to rest. A TD target lies between the values of the two neighbours, and varies little.\n"
+            "values never come to rest. A TD target is the value of one of the two neighbours, and varies little. With some walks Monte Carlo is ahead "
+            "at the very end, by luck; that is why the experiment below takes twenty critics.\n"
             "A smaller learning rate, or more walks in an update, makes both quieter; the smaller rate also makes both slower. With a learning "
             "rate of 1 the critic keeps nothing but the last update."
         )
