@@ -85,7 +85,7 @@ export function render({ model, el }) {
     parts.push(leftAxis(y, ticks(low, high, 4), { from: MARGIN.left, to: width - MARGIN.right }));
     parts.push(svg("line", { x1: edge, x2: edge, y1: top, y2: top + height, ...line, "stroke-width": 1.5 }));
     for (let t = 0; t < ROWS; t++) {
-      const a = chosen.advantages[t], off = Math.abs(a - right.advantages[t]) > 1e-9;
+      const a = chosen.advantages[t], off = Math.abs(a - right.advantages[t]) > 1e-9 && !isRight(ending, treatment);
       const bar = Math.min(26, column * 0.5);
       parts.push(svg("rect", { x: left(t) + (column - bar) / 2, width: bar, y: Math.min(y(0), y(a)), height: Math.max(1.5, Math.abs(y(a) - y(0))), fill: t > LAST ? "none" : off ? "var(--bad)" : "var(--teal)", stroke: t > LAST ? "var(--violet)" : off ? "var(--bad)" : "var(--teal)", "stroke-width": 1.5 }));
       parts.push(svg("circle", { cx: left(t) + column / 2, cy: y(right.advantages[t]), r: 5, fill: "var(--paper)", stroke: "var(--ink)", "stroke-width": 1.5 }));
