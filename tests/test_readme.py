@@ -37,7 +37,7 @@ def targets() -> set[str]:
 
 def fault(command: str) -> str | None:
     """Why a command of the README cannot work here, or None. Nothing is installed, built or trained."""
-    words = shlex.split(command)
+    words = [word for word in shlex.split(command, comments=True) if not word.startswith("ARGS=")]
     match words:
         case (
             ["make", "TARGET"] | ["make", "X"] | ["python", "make.py", "X"] | ["python", "make.py", "TARGET"]
