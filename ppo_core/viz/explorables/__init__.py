@@ -14,6 +14,7 @@ from ppo_core.viz.explorables.clip import ClipLab
 from ppo_core.viz.explorables.critic import CriticLab
 from ppo_core.viz.explorables.endings import EndingLab
 from ppo_core.viz.explorables.gae import GAEExplorable, corridor_rollout
+from ppo_core.viz.explorables.gaussian import GaussianLab
 from ppo_core.viz.explorables.shuffler import RolloutShuffler
 from ppo_core.viz.explorables.softmax import SoftmaxLab
 from ppo_core.viz.explorables.workers import WorkerGantt
@@ -28,6 +29,7 @@ __all__ = [
     "EndingLab",
     "Explorable",
     "GAEExplorable",
+    "GaussianLab",
     "RolloutShuffler",
     "SoftmaxLab",
     "WorkerGantt",
