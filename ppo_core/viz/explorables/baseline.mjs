@@ -115,19 +115,20 @@ export function render({ model, el }) {
     picture.replaceChildren(svg("svg", { width, height: total, viewBox: `0 0 ${width} ${total}` }, parts));
 
     const up = drawn.filter((sample) => sample.ret > baseline).length / COUNT;
-    const story = up === 1 ? "Every return lies above b: whatever was done is made more probable, and only the mean tells good from bad."
-      : up === 0 ? "Every return lies below b: whatever was done is made less probable, and only the mean tells good from bad."
+    const story = up === 1 ? "All 200 returns lie above b: whatever was done is made more probable, and only the mean tells good from bad."
+      : up === 0 ? "All 200 returns lie below b: whatever was done is made less probable, and only the mean tells good from bad."
       : `${Math.round(100 * up)} % of the samples make their action more probable, the others less.`;
     const times = smallest > 1e-9 ? `, ${fixed(spread / smallest, 1)} times the smallest` : spread > 1e-9 ? "; the smallest is 0" : ": every sample is exact";
     const lines = [
       `b = ${fixed(baseline, 1)}. Exact mean ${fixed(mean, 3)}, for every baseline; mean of these 200 samples ${fixed(seen, 3)}. Spread ${fixed(spread)}${times}.`,
       story,
     ];
-    const rows = [LOW, 0, 2, meanReturn(prob), best, 5, HIGH].sort((a, b) => a - b).map((b) => [
-      fixed(b) + (b === best ? " (best)" : b === meanReturn(prob) ? " (mean return)" : ""),
+    const average = meanReturn(prob), both = Math.abs(average - best) < 1e-9;
+    const rows = [LOW, 0, 2, best, ...(both ? [] : [average]), 5, HIGH].sort((a, b) => a - b).map((b) => [
+      fixed(b) + (b === best ? (both ? " (best, mean return)" : " (best)") : b === average ? " (mean return)" : ""),
       fixed(mean, 3),
       fixed(exactSpread(prob, noise, b)),
-      brief(Math.ceil((exactSpread(prob, noise, b) / (0.1 * mean)) ** 2)),
+      brief(Math.max(1, Math.ceil((exactSpread(prob, noise, b) / (0.1 * mean)) ** 2))),
     ]);
     return {
       label: `Two charts. Above, the gradients of 200 samples with their exact mean; below, the spread against the baseline. ${lines.join(" ")}`,
