@@ -74,7 +74,8 @@ def told(name: str) -> dict[str, str]:
     from ppo_core.teach import zoo
 
     one = zoo.specimen(name)
-    return {"title": one.title, "cause": one.cause, "remedy": one.remedy, "diff": one.diff}
+    texts = {"title": one.title, "cause": one.cause, "remedy": one.remedy}
+    return {key: text.replace("`", "") for key, text in texts.items()} | {"diff": one.diff}
 
 
 def dashboards() -> dict[str, Any]:
