@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 import re
@@ -47,6 +49,22 @@ class Explorable(anywidget.AnyWidget):
             cls._esm = read_module(cls.module)
         super().__init_subclass__(**kwargs)
 
+    @classmethod
+    def picture_file(cls) -> Path:
+        """The still picture for programs that run neither widgets nor scripts; tools/explorable_pictures.py draws it."""
+        return _FOLDER / f"{cls.module}.png"
+
+    @classmethod
+    def fingerprint(cls) -> str:
+        """A hash of all that the still picture shows: another one, and the picture must be drawn anew."""
+        state = json.dumps(cls().page_state(), sort_keys=True)
+        return hashlib.sha256(f"{cls._esm}{cls._css}{state}".encode()).hexdigest()[:16]
+
+    def _picture(self) -> str:
+        """The still picture in base64, or nothing while there is none."""
+        file = self.picture_file()
+        return base64.b64encode(file.read_bytes()).decode() if file.exists() else ""
+
     def page_state(self) -> dict[str, Any]:
         """What the page's host starts the explorable with."""
         return {name: getattr(self, name) for name in sorted(self.traits(sync=True, page=True))}
@@ -54,12 +72,18 @@ class Explorable(anywidget.AnyWidget):
     def to_html(self) -> str:
         """The explorable as a piece of HTML that needs nothing else."""
         state = json.dumps(self.page_state()).replace("<", "\\u003c")  # no text can end the script
+        picture = self._picture()
+        still = (
+            f'<img src="data:image/png;base64,{picture}" alt="Still picture: {html.escape(self.title)}" style="max-width:100%">'
+            if picture
+            else ""
+        )
         host = (_FOLDER / "host.mjs").read_text(encoding="utf-8").replace("export function", "function")
         return (
             f'<style>{self._css}</style><div class="explorable" data-explorable="{self.module}" role="group" aria-label="{html.escape(self.title)}">'
             f'<script type="application/json">{state}</script>'
             f"<p><strong>{html.escape(self.title)}</strong></p><p>{html.escape(self.description)}</p>"
-            "<noscript><p>With JavaScript this becomes a figure with controls to move.</p></noscript></div>"
+            f"<noscript>{still}<p>With JavaScript this becomes a figure with controls to move.</p></noscript></div>"
             f'<script type="module">\n{self._esm}\n{host}\nstart("{self.module}", render);\n</script>'
         )
 
@@ -72,5 +96,7 @@ class Explorable(anywidget.AnyWidget):
             return None
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/html"] = self.to_html()
+        if picture := self._picture():
+            data["image/png"] = picture
         data["text/plain"] = repr(self)
         return bundle
