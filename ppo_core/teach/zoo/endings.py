@@ -20,7 +20,7 @@ SPECIMENS = (
             Source(
                 project="CleanRL",
                 url="https://github.com/vwxyzjn/cleanrl/issues/198",
-                version_or_date="open since 2022; a prototype was closed for want of measured benefit (pull request 311)",
+                version_or_date="open since 2022; a prototype was closed for want of measured benefit (pull request #311)",
                 what="A user describes in 2024 an agent that was stuck until truncation was bootstrapped. Other users saw no difference.",
                 thanks="gmarkkula, vwxyzjn, Josh00-Lu and the participants",
             ),
@@ -83,7 +83,7 @@ SPECIMENS = (
             Source(
                 project="Stable-Baselines3",
                 url="https://github.com/DLR-RM/stable-baselines3/issues/105",
-                version_or_date="reported July 2020, fixed; a test followed in pull request 375",
+                version_or_date="reported July 2020, fixed; a test followed in pull request #375",
                 what="The reporter's own environment learned far better once the flags were shifted back.",
                 thanks="AndyShih12, Miffyli and araffin",
             ),
@@ -122,7 +122,7 @@ SPECIMENS = (
             Source(
                 project="MuJoCo Playground",
                 url="https://github.com/google-deepmind/mujoco_playground/issues/305",
-                version_or_date="open since April 2026; pull requests 320 and 350 offer a fix",
+                version_or_date="open since April 2026; pull requests #320 and #350 offer a fix",
                 what="The wrapper that resets keeps no copy of the last observation, so a learner cannot do it right.",
                 thanks="YannBerthelot, dparikh79 and shubhxho",
             ),

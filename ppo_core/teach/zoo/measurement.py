@@ -77,7 +77,7 @@ SPECIMENS = (
             Source(
                 project="Stable-Baselines3",
                 url="https://github.com/DLR-RM/stable-baselines3/issues/149",
-                version_or_date="reported August 2020, fixed by pull request 150",
+                version_or_date="reported August 2020, fixed by pull request #150",
                 what="One missing letter: the mean of `clip_fraction` instead of `clip_fractions`.",
                 thanks="diditforlulz273 and araffin",
             ),
@@ -163,7 +163,7 @@ SPECIMENS = (
             Source(
                 project="CleanRL",
                 url="https://github.com/vwxyzjn/cleanrl/issues/532",
-                version_or_date="open since November 2025; pull request 556 offers a fix",
+                version_or_date="open since November 2025; pull request #556 offers a fix",
                 what="Ten seeds, high returns in training and poor ones in evaluation; the statistics began afresh.",
                 thanks="AnkiDord, noahfarr, pseudo-rnd-thoughts and discobot",
             ),

@@ -45,7 +45,7 @@ SPECIMENS = (
             Source(
                 project="Stable-Baselines3",
                 url="https://github.com/DLR-RM/stable-baselines3/issues/325",
-                version_or_date="0.10.0, reported February 2021; fixed in August 2022 by pull request 1028",
+                version_or_date="0.10.0, reported February 2021; fixed in August 2022 by pull request #1028",
                 what="A batch size that left one row over was enough; the fix mentions that finding it can take many hours.",
                 thanks="dHonerkamp and hughperkins",
             ),
