@@ -327,3 +327,35 @@ def test_the_package_does_not_load_matplotlib() -> None:
     script = "import sys, ppo_core; print(sorted({'matplotlib', 'ipywidgets', 'anywidget', 'torch'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_run_with_shows_the_first_picture_and_says_where_the_controls_work(monkeypatch):
+    import IPython.display
+    import ipywidgets
+
+    from ppo_core.viz import run_with
+
+    shown, called = [], []
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw=False: shown.append(data))
+    widget = run_with(
+        lambda rate, epochs: called.append((rate, epochs)), rate=(0.25, 0.75, 0.25), epochs=[1, 2]
+    )
+    assert called == [(0.5, 1)]
+    (data,) = shown
+    assert data["application/vnd.jupyter.widget-view+json"]["model_id"] == widget.model_id
+    assert data["text/html"].startswith('<p class="needs-kernel">Controls for rate, epochs.')
+    assert "rate = 0.5, epochs = 1" in data["text/plain"]
+
+    slider, choice, button = widget.children[:3]
+    slider.value, choice.value = 0.75, 2
+    assert len(called) == 1  # nothing is trained before somebody asks for it
+    assert isinstance(button, ipywidgets.Button)
+    button.click()
+    assert called[1:] == [(0.75, 2)]
+
+
+def test_run_with_refuses_a_control_that_is_missing():
+    from ppo_core.viz import run_with
+
+    with pytest.raises(ValueError, match="cannot find widget or abbreviation for argument: 'epochs'"):
+        run_with(lambda rate, epochs: None, rate=(0.0, 1.0))
