@@ -15,6 +15,7 @@ from ppo_core.viz.explorables.critic import CriticLab
 from ppo_core.viz.explorables.endings import EndingLab
 from ppo_core.viz.explorables.gae import GAEExplorable, corridor_rollout
 from ppo_core.viz.explorables.gaussian import GaussianLab
+from ppo_core.viz.explorables.policy_film import PolicyFilm
 from ppo_core.viz.explorables.shuffler import RolloutShuffler
 from ppo_core.viz.explorables.softmax import SoftmaxLab
 from ppo_core.viz.explorables.workers import WorkerGantt
@@ -30,6 +31,7 @@ __all__ = [
     "Explorable",
     "GAEExplorable",
     "GaussianLab",
+    "PolicyFilm",
     "RolloutShuffler",
     "SoftmaxLab",
     "WorkerGantt",

@@ -75,6 +75,7 @@ export function meanPull(kind, mean, logStd, bound) {
 const KINDS = [["clip", "clip it in the environment"], ["tanh", "squash it: bound · tanh(a)"]];
 const MARGIN = { left: 42, right: 16 };
 const TALL = 120;
+const HALO = { stroke: "var(--paper)", "stroke-width": 3, "paint-order": "stroke", "stroke-linejoin": "round" }; // text over a curve
 
 export function render({ model, el }) {
   function draw(picture, width) {
@@ -104,7 +105,7 @@ export function render({ model, el }) {
     parts.push(leftAxis(y, ticks(0, peak * 1.15, 3), { from: left, to: right, format: (v) => fixed(v, peak < 0.4 ? 2 : 1) }));
     parts.push(svg("line", { x1: x(action), x2: x(action), y1: 26 + TALL, y2: y(Math.exp(logprob(action, mean, logStd))), stroke: "var(--teal)", "stroke-width": 2 }));
     parts.push(svg("circle", { cx: x(action), cy: 26 + TALL, r: 6, fill: "var(--teal)" }));
-    parts.push(svg("text", { ...near(x(action), "sampled"), y: 26 + TALL - 10 }, "sampled"));
+    parts.push(svg("text", { ...near(x(action), "sampled"), y: 26 + TALL - 10, ...HALO }, "sampled"));
 
     // what the environment gets: the same action moved, and the distribution of all such actions
     const top = 214;
@@ -123,21 +124,22 @@ export function render({ model, el }) {
       if (share < 0.0005) continue;
       const tall = Math.max(share * (TALL - 22), 2);
       parts.push(svg("rect", { x: x(at) - 4, y: top + TALL - tall, width: 8, height: tall, fill: "var(--amber)" }));
-      parts.push(svg("text", { x: clamp(x(at), left + 16, right - 16), y: top + TALL - tall - 5, "text-anchor": "middle" }, `${fixed(100 * share, share < 0.1 ? 1 : 0)} %`));
+      parts.push(svg("text", { x: clamp(x(at), left + 16, right - 16), y: top + TALL - tall - 5, "text-anchor": "middle", ...HALO }, `${fixed(100 * share, share < 0.1 ? 1 : 0)} %`));
     }
     parts.push(svg("line", { x1: left, x2: right, y1: top + TALL, y2: top + TALL, class: "zero" }));
     parts.push(svg("line", { x1: x(action), y1: 26 + TALL + 8, x2: x(done), y2: top + TALL - 7, stroke: "var(--muted)", "stroke-dasharray": "2 3" }));
     parts.push(svg("rect", { x: x(done) - 5.5, y: top + TALL - 5.5, width: 11, height: 11, fill: "var(--amber)", stroke: "var(--paper)", "stroke-width": 1.5 }));
+    parts.push(svg("text", { ...near(x(done) + 4, "executed"), y: top + TALL - 12, ...HALO }, "executed"));
     parts.push(bottomAxis(x, ticks(-reach, reach, width < 420 ? 4 : 8), { y: top + TALL, format: (v) => fixed(v, 0), title: { x: (left + right) / 2, text: "action (band: the bounds)" } }));
 
     // pulls: rows of two bars, for this sample and in the mean of all draws
     const right_ = score(action, mean, logStd), wrong = score(done, mean, logStd), drift = meanPull(kind, mean, logStd, bound);
     const start = 410;
-    title("Pull on the two parameters", start - 14);
+    title("Pull on the two parameters (square-root scale)", start - 14);
     const keys = [["sampled action", "var(--teal)"], ["executed action", "var(--amber)"]];
     keys.forEach(([text, fill], i) => parts.push(svg("rect", { x: i * 130, y: start - 2, width: 12, height: 12, fill }), svg("text", { x: i * 130 + 17, y: start + 9, "font-size": 11 }, text)));
     const groups = [["μ, this sample", right_[0], wrong[0]], ["log σ, this sample", right_[1], wrong[1]], ["μ, mean of all draws", 0, drift[0]], ["log σ, mean of all draws", 0, drift[1]]];
-    // each group on a scale of its own, square roots of lengths: the sizes differ by orders of magnitude
+    // the lengths are square roots: the sizes differ by orders of magnitude
     const most = Math.sqrt(Math.max(1, ...groups.flatMap(([, a, b]) => [Math.abs(a), Math.abs(b)])));
     const label = 52, bar = linear([-most, most], [label + 4, width - label - 4]);
     groups.forEach(([text, a, b], i) => {
