@@ -53,6 +53,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_togglebutton",
     "sphinxcontrib.bibtex",
+    "bug_zoo_page",  # tools/: fills book/bug_zoo.md
 ]
 
 # The source folder is the repository: say exactly what belongs to the book.

@@ -73,7 +73,7 @@ SPECIMENS = (
         old="advantages = torch.empty_like(deltas)\n    running = torch.zeros_like(deltas[0])  # [N]: A_{t+1}; nothing is known after the last row\n    for t in reversed(range(len(deltas))):",
         new="advantages = torch.zeros_like(deltas)\n    running = torch.zeros_like(deltas[0])  # [N]: A_{t+1}; nothing is known after the last row\n    for t in reversed(range(len(deltas) - 1)):",
         caught_by="three_steps_by_hand",
-        visible_in=("value_loss", "episode_length"),
+        visible_in=("value_loss",),
         sources=(
             Source(
                 project="Gymnasium, the A2C tutorial",
@@ -98,6 +98,7 @@ SPECIMENS = (
         old="decay = gamma * gae_lambda * (~done).to(deltas.dtype)  # [T, N]",
         new="decay = gamma * gae_lambda * torch.ones_like(deltas)  # [T, N]",
         caught_by="an_episode_knows_nothing_of_the_next",
+        visible_in=("episode_length",),
         sources=(
             Source(
                 project="hands-on-modern-rl",
@@ -122,6 +123,7 @@ SPECIMENS = (
         old="decay = gamma * gae_lambda * (~done).to(deltas.dtype)  # [T, N]",
         new="decay = gae_lambda * (~done).to(deltas.dtype)  # [T, N]",
         caught_by="three_steps_by_hand",
+        visible_in=("episode_length",),
         sources=(
             Source(
                 project="ARENA 3.0",

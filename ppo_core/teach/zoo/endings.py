@@ -166,7 +166,7 @@ SPECIMENS = (
         old="deltas = rewards + gamma * next_values * ~terminated - values",
         new="deltas = rewards + gamma * next_values * ~(terminated & ~truncated) - values",
         caught_by="a_death_at_the_limit_is_a_death",
-        visible_in=("last_day",),
+        visible_in=("last_day_error",),
         sources=(
             Source(
                 project="Spinning Up",

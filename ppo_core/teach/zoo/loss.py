@@ -46,7 +46,7 @@ SPECIMENS = (
         old="return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()",
         new="return -(torch.min(ratio, clipped_ratio) * advantages).mean()",
         caught_by="the_six_cases_of_the_clip",
-        visible_in=("approx_kl", "clip_frac", "last_entropy"),
+        visible_in=("approx_kl", "clip_frac", "evaluation"),
         sources=(
             Source(
                 project="takuseno/ppo",
@@ -71,7 +71,7 @@ SPECIMENS = (
         old="return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()",
         new="return -(clipped_ratio * advantages).mean()",
         caught_by="the_six_cases_of_the_clip",
-        visible_in=("approx_kl", "clip_frac"),
+        visible_in=("approx_kl", "clip_frac", "episode_length"),
         sources=(
             Source(
                 project="Tensorforce",
@@ -103,7 +103,7 @@ SPECIMENS = (
         old="return -torch.min(ratio * advantages, clipped_ratio * advantages).mean()",
         new="return -torch.min(ratio * advantages, clipped_ratio).mean()",
         caught_by="the_six_cases_of_the_clip",
-        visible_in=("approx_kl", "evaluation"),
+        visible_in=("approx_kl", "clip_frac", "episode_length"),
         sources=(
             Source(
                 project="Trax",
@@ -151,7 +151,7 @@ SPECIMENS = (
         old="value_term = value_loss(values, minibatch.returns)",
         new="value_term = 0.5 * (values.unsqueeze(-1) - minibatch.returns).square().mean()",
         caught_by="a_perfect_critic_has_no_loss",
-        visible_in=("value_loss", "episode_length"),
+        visible_in=("value_loss", "episode_length", "evaluation"),
         sources=(
             Source(
                 project="RLinf",
@@ -183,7 +183,7 @@ SPECIMENS = (
         old="squared_error = torch.max(squared_error, (clipped_values - returns).square())",
         new="squared_error = torch.min(squared_error, (clipped_values - returns).square())",
         caught_by="value_clipping_is_pessimistic",
-        visible_in=("value_loss", "evaluation"),
+        visible_in=("value_loss", "episode_length"),
         sources=(
             Source(
                 project="RLlib",

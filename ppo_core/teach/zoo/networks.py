@@ -8,14 +8,14 @@ SPECIMENS = (
         title="Gradients are never set to zero",
         short="gradients pile up",
         family="networks",
-        symptom="Every step is taken along the sum of all gradients so far, as if momentum never faded, and values miss their mark.",
+        symptom="Every step is taken along the sum of all gradients so far, as if momentum never faded: longer gradients, larger steps.",
         cause="`backward` adds to what is there, and nothing clears it.",
         remedy="Clear gradients before every `backward`, and log their norm.",
         module="trainer",
         old="self.weights.grad.zero_()",
         new="pass",
         caught_by="every_gradient_begins_at_zero",
-        visible_in=("constant",),
+        visible_in=("approx_kl", "grad_norm"),
         sources=(
             Source(
                 project="PyTorch",
@@ -71,6 +71,7 @@ SPECIMENS = (
         old="self.actor = mlp(self.obs_size, hidden_size, self.action_size, last_gain=0.01, generator=generator)",
         new="self.actor = mlp(self.obs_size, hidden_size, self.action_size, last_gain=1.0, generator=generator)",
         caught_by="an_untrained_policy_has_no_opinion",
+        visible_in=("first_entropy",),
         sources=(
             Source(
                 project="minimal-stable-PPO",
