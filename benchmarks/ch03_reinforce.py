@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +19,8 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy
 import torch
+from tables import header, seeds_up_to
 from torch import Tensor, nn
-
-import ppo_core
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "03_whole_episodes.ipynb"
 CELLS = ("episodes", "play", "weights", "normalised", "reinforce")
@@ -54,19 +52,7 @@ def page_functions() -> dict[str, Any]:
     return names
 
 
-def header(seeds: int) -> list[str]:
-    """What the numbers belong to, as `# name: value` lines."""
-    versions = {"torch": torch, "gymnasium": gymnasium, "numpy": numpy}
-    return [
-        f"# command: python benchmarks/{Path(__file__).name}",
-        f"# seeds: {', '.join(str(seed) for seed in range(1, seeds + 1))}",
-        f"# package: ppo_core {ppo_core.__version__}",
-        f"# settings: {ITERATIONS} iterations of 16 episodes, learning rate 0.02",
-        f"# versions: python {platform.python_version()}, "
-        + ", ".join(f"{name} {module.__version__}" for name, module in versions.items()),
-        f"# platform: {platform.system()} {platform.machine()}",
-        "# columns: mean undiscounted return of the 16 episodes that the policy of this iteration played",
-    ]
+COLUMNS = "mean undiscounted return of the 16 episodes that the policy of this iteration played"
 
 
 def main() -> int:
@@ -78,7 +64,12 @@ def main() -> int:
     args = parser.parse_args()
     torch.set_num_threads(1)
     page = page_functions()
-    lines = [*header(args.seeds), ",".join(["seed", "iteration", *KINDS])]
+    facts = {
+        "seeds": seeds_up_to(args.seeds),
+        "settings": f"{ITERATIONS} iterations of 16 episodes, learning rate 0.02",
+    }
+    head = header(f"python benchmarks/{Path(__file__).name}", columns=COLUMNS, **facts)
+    lines = [*head, ",".join(["seed", "iteration", *KINDS])]
     for seed in range(1, args.seeds + 1):
         curves = [
             [mean for _, mean in page["reinforce"](page[name], seed, ITERATIONS)] for name in KINDS.values()

@@ -11,9 +11,6 @@ run: the mean return of 20 fresh episodes with the usual limit of 500 steps, and
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import platform
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -22,9 +19,8 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
-import torch
+from tables import default_settings, header, seeds_up_to, write_table
 
-import ppo_core
 from ppo_core import PPOConfig, SerialVectorEnv, StepResult, Trainer, make_env
 from ppo_core.evaluation import evaluate
 
@@ -121,6 +117,12 @@ def study(version: str, limit: int, steps: int, seed: int) -> dict[str, object]:
     }
 
 
+COLUMNS = (
+    "limit in steps, of the training environments; evaluation is the mean return of 20 fresh episodes of at"
+    " most 500 steps, most probable action; value is the critic's mean over the last rollout, in discounted reward"
+)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -135,25 +137,9 @@ def main() -> int:
             for version in versions(PPOConfig()):
                 rows.append(study(version, limit, args.steps, seed))
                 print(rows[-1], file=sys.stderr)
-    settings = {
-        name: v for name, v in PPOConfig(total_timesteps=args.steps).to_dict().items() if name != "seed"
-    }
-    head = [
-        f"# command: python benchmarks/{Path(__file__).name} --seeds {args.seeds} --steps {args.steps}",
-        f"# seeds: {', '.join(str(seed) for seed in range(1, args.seeds + 1))}",
-        f"# package: ppo_core {ppo_core.__version__}",
-        f"# settings: {settings}",
-        f"# versions: python {platform.python_version()}, torch {torch.__version__}, "
-        f"gymnasium {gymnasium.__version__}, numpy {np.__version__}",
-        f"# platform: {platform.system()} {platform.machine()}",
-        "# columns: limit in steps, of the training environments; evaluation is the mean return of 20 fresh episodes of at"
-        " most 500 steps, most probable action; value is the critic's mean over the last rollout, in discounted reward",
-    ]
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    args.out.write_text("\n".join(head) + "\n" + text.getvalue(), encoding="utf-8", newline="\n")
+    command = f"python benchmarks/{Path(__file__).name} --seeds {args.seeds} --steps {args.steps}"
+    facts = {"seeds": seeds_up_to(args.seeds), "settings": default_settings(total_timesteps=args.steps)}
+    write_table(args.out, header(command, columns=COLUMNS, **facts), rows)
     return 0
 
 

@@ -12,10 +12,6 @@ share of the samples that the ratios leave effective, and the mean return of 128
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import json
-import platform
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
@@ -25,9 +21,9 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import torch
+from tables import default_settings, header, write_table
 from torch import Tensor
 
-import ppo_core
 from ppo_core import ActorCritic, PPOConfig, Trainer
 from ppo_core.loss import normalize
 
@@ -105,22 +101,11 @@ def study(seed: int, trained: int) -> Iterator[dict[str, object]]:
             }
 
 
-def header(seeds: int) -> list[str]:
-    """What the numbers belong to, as `# name: value` lines."""
-    settings = {name: value for name, value in PPOConfig().to_dict().items() if name != "seed"}
-    versions = {"torch": torch, "gymnasium": gymnasium, "numpy": np}
-    return [
-        f"# command: python benchmarks/{Path(__file__).name}",
-        f"# seeds: 1 to {seeds}",
-        f"# package: ppo_core {ppo_core.__version__}",
-        f"# settings: {json.dumps(settings)}",
-        f"# versions: python {platform.python_version()}, "
-        + ", ".join(f"{name} {module.__version__}" for name, module in versions.items()),
-        f"# platform: {platform.system()} {platform.machine()}",
-        "# columns: trained is iterations before the rollout; surrogate is mean(ratio · A) on the rollout that is learned from,"
-        f" elsewhere the same on {OTHERS} other rollouts of the old policy, both with A in standard deviations;"
-        f" effective is the effective share of the samples; return is the mean of {EPISODES} new episodes, actions sampled",
-    ]
+COLUMNS = (
+    "trained is iterations before the rollout; surrogate is mean(ratio · A) on the rollout that is learned from,"
+    f" elsewhere the same on {OTHERS} other rollouts of the old policy, both with A in standard deviations;"
+    f" effective is the effective share of the samples; return is the mean of {EPISODES} new episodes, actions sampled"
+)
 
 
 def main() -> int:
@@ -135,13 +120,9 @@ def main() -> int:
         for seed in range(1, args.seeds + 1):
             rows += study(seed, trained)
             print(f"trained {trained}, seed {seed}: {rows[-1]}", file=sys.stderr)
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    args.out.write_text(
-        "\n".join(header(args.seeds)) + "\n" + text.getvalue(), encoding="utf-8", newline="\n"
-    )
+    facts = {"seeds": f"1 to {args.seeds}", "settings": default_settings()}
+    head = header(f"python benchmarks/{Path(__file__).name}", columns=COLUMNS, **facts)
+    write_table(args.out, head, rows)
     return 0
 
 

@@ -11,19 +11,12 @@ One row is one iteration: the first ten of each seed, then about forty more, and
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-import json
-import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import gymnasium
-import numpy
-import torch
+from tables import default_settings, header, seeds_up_to, write_table
 
-import ppo_core
 from ppo_core import PPOConfig, Trainer
 
 FIRST, MORE = 10, 40  # rows of each seed: the first iterations one by one, then evenly spaced ones
@@ -49,21 +42,10 @@ def study(seed: int) -> Iterator[dict[str, object]]:
                 yield row | {"evaluation": round(trainer.evaluate().mean, 6)}
 
 
-def header(seeds: int) -> list[str]:
-    """What the numbers belong to, as `# name: value` lines."""
-    settings = {name: value for name, value in PPOConfig().to_dict().items() if name != "seed"}
-    versions = {"torch": torch, "gymnasium": gymnasium, "numpy": numpy}
-    return [
-        f"# command: python benchmarks/{Path(__file__).name}",
-        f"# seeds: {', '.join(str(seed) for seed in range(1, seeds + 1))}",
-        f"# package: ppo_core {ppo_core.__version__}",
-        f"# settings: {json.dumps(settings)}",
-        f"# versions: python {platform.python_version()}, "
-        + ", ".join(f"{name} {module.__version__}" for name, module in versions.items()),
-        f"# platform: {platform.system()} {platform.machine()}",
-        "# columns: episodic_return is the mean of the last 20 training episodes; evaluation the mean return of 20 episodes"
-        " that take the most probable action; entropy and approx_kl are in nats, means over the update",
-    ]
+COLUMNS = (
+    "episodic_return is the mean of the last 20 training episodes; evaluation the mean return of 20 episodes"
+    " that take the most probable action; entropy and approx_kl are in nats, means over the update"
+)
 
 
 def main() -> int:
@@ -80,13 +62,9 @@ def main() -> int:
             f"seed {seed}: evaluation {rows[-1]['evaluation']:g} after {rows[-1]['global_step']:,} steps",
             file=sys.stderr,
         )
-    text = io.StringIO()
-    table = csv.DictWriter(text, rows[0], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    args.out.write_text(
-        "\n".join(header(args.seeds)) + "\n" + text.getvalue(), encoding="utf-8", newline="\n"
-    )
+    facts = {"seeds": seeds_up_to(args.seeds), "settings": default_settings()}
+    head = header(f"python benchmarks/{Path(__file__).name}", columns=COLUMNS, **facts)
+    write_table(args.out, head, rows)
     return 0
 
 

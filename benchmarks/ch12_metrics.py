@@ -11,20 +11,15 @@ One row is one iteration of one seed.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
-import platform
 import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import gymnasium
 import numpy
-import torch
+from tables import default_settings, header, seeds_up_to, write_table
 
-import ppo_core
 from ppo_core import PPOConfig, SerialVectorEnv, StepResult, Trainer, make_env
 
 METRICS = (
@@ -66,21 +61,7 @@ def study(arm: str, seed: int) -> Iterator[dict[str, object]]:
                 yield row | {name: f"{getattr(stats, name):.5g}" for name in names}
 
 
-def header(seeds: int) -> list[str]:
-    """What the numbers belong to, as `# name: value` lines."""
-    settings = {name: value for name, value in PPOConfig().to_dict().items() if name != "seed"}
-    versions = {"torch": torch, "gymnasium": gymnasium, "numpy": numpy}
-    return [
-        f"# command: python benchmarks/{Path(__file__).name}",
-        f"# seeds: {', '.join(str(seed) for seed in range(1, seeds + 1))}",
-        f"# package: ppo_core {ppo_core.__version__}",
-        f"# settings: {json.dumps(settings)}",
-        f"# arms: {json.dumps(ARMS)}",
-        f"# versions: python {platform.python_version()}, "
-        + ", ".join(f"{name} {module.__version__}" for name, module in versions.items()),
-        f"# platform: {platform.system()} {platform.machine()}",
-        "# columns: as in ppo_core.IterationStats; all arms but the first store three of them",
-    ]
+COLUMNS = "as in ppo_core.IterationStats; all arms but the first store three of them"
 
 
 def main() -> int:
@@ -98,13 +79,9 @@ def main() -> int:
         for seed in range(1, args.seeds + 1):
             rows += study(arm, seed)
             print(f"{arm}, seed {seed}: {rows[-1]['episodic_return']}", file=sys.stderr, flush=True)
-    text = io.StringIO()
-    table = csv.DictWriter(text, ["arm", "seed", "global_step", *METRICS], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    args.out.write_text(
-        "\n".join(header(args.seeds)) + "\n" + text.getvalue(), encoding="utf-8", newline="\n"
-    )
+    facts = {"seeds": seeds_up_to(args.seeds), "settings": default_settings(), "arms": json.dumps(ARMS)}
+    head = header(f"python benchmarks/{Path(__file__).name}", columns=COLUMNS, **facts)
+    write_table(args.out, head, rows, ["arm", "seed", "global_step", *METRICS])
     return 0
 
 
