@@ -15,8 +15,9 @@ from ppo_core import PPOConfig
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "ch08_epochs.py"
 
 
-@pytest.fixture(scope="module")
-def script():
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPT.parent)  # as when it is run: it may import what stands beside it
     spec = importlib.util.spec_from_file_location("ch08_epochs", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
