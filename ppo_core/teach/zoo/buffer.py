@@ -46,7 +46,7 @@ SPECIMENS = (
                 url="https://github.com/leggedrobotics/rsl_rl/issues/222",
                 version_or_date="open since July 2026; it depends on whether the environment reuses its array",
                 what="The report follows a reference from the agent into the storage and proposes a copy.",
-                thanks="NaCl-1374",
+                thanks="`NaCl-1374`",
             ),
             Source(
                 project="SuperSuit",
