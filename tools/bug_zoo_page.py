@@ -204,12 +204,13 @@ def findings(study: Study) -> str:
     worse = [one for one in all_of_them if one not in stops and study.differs(one, "evaluation")]
     slower = [one for one in all_of_them if study.sight(one) == "learns slower"]
     hidden = [one for one in all_of_them if study.sight(one) == "not visible"]
-    usual = study.mean(SOUND, "", "evaluation")
+    usual, seeds = study.mean(SOUND, "", "evaluation"), len(study.seeds(SOUND, ""))
     return (
-        f"Of {len(all_of_them)} broken trainers, {len(stops)} stop with an error, {len(worse)} end with another return than"
+        f"Of {len(all_of_them)} broken trainers, {len(stops)} {'stops' if len(stops) == 1 else 'stop'} with an error, {len(worse)} end with another return than"
         f" the sound one, and {len(slower)} get there later.\n"
-        f"**{len(hidden)} cannot be told from the sound trainer by CartPole's return, neither at the end nor on the way.**\n"
-        f"The sound trainer's return is {usual}; numbers are means over {len(study.seeds(SOUND, ''))} seeds with a 95 %"
+        f"**{len(hidden)} cannot be told from the sound trainer by CartPole's return with {seeds} seeds, neither at the end"
+        " nor on the way.**\n"
+        f"The sound trainer's return is {usual}; numbers are means over {seeds} seeds with a 95 %"
         " bootstrap interval, and bold ones have an interval apart from that of the sound trainer.\n"
         "A bug that does no harm here may do harm elsewhere: “it learns CartPole” is no proof."
     )
