@@ -48,8 +48,9 @@ def test_the_stored_study_used_the_default_settings(study) -> None:
     assert json.loads(header["settings"]) == settings, f"run again: {header['command']}"
 
 
-def test_the_stored_study_is_what_its_script_writes(study) -> None:
+def test_the_stored_study_is_what_its_script_writes(study, monkeypatch) -> None:
     """The first row of the last seed, computed again, and the iterations that have a row."""
+    monkeypatch.syspath_prepend(SCRIPT.parent)  # as when it is run: it may import what stands beside it
     spec = importlib.util.spec_from_file_location("ch10_cartpole_seeds", SCRIPT)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
