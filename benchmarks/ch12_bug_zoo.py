@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
-import json
 import os
-import platform
 import sys
 import tempfile
 import warnings
@@ -29,9 +26,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
+from tables import default_settings, header, seeds_up_to, write_table
 
-import ppo_core
-from ppo_core import PPOConfig, make_env
+from ppo_core import make_env
 from ppo_core.evaluation import evaluate
 from ppo_core.probes import TabularEnv, action_answers_state, constant_reward, forever, two_steps
 from ppo_core.teach import zoo
@@ -289,23 +286,6 @@ def brief(value: Any) -> Any:
     return f"{float(value):.6g}" if isinstance(value, float | np.floating) else value
 
 
-def header(seeds: int) -> list[str]:
-    """What the numbers belong to, as `# name: value` lines."""
-    defaults = {name: value for name, value in PPOConfig().to_dict().items() if name != "seed"}
-    versions = {"torch": torch, "gymnasium": gym, "numpy": np}
-    return [
-        f"# command: python benchmarks/{Path(__file__).name}",
-        f"# seeds: {', '.join(str(seed) for seed in range(1, seeds + 1))}",
-        f"# package: ppo_core {ppo_core.__version__}",
-        f"# settings: {json.dumps(defaults)}",
-        f"# versions: python {platform.python_version()}, "
-        + ", ".join(f"{name} {module.__version__}" for name, module in versions.items()),
-        f"# platform: {platform.system()} {platform.machine()}",
-        *(f"# column {name}: {meaning}" for name, meaning in COLUMNS.items()),
-        "# column stopped: the error that ended training on CartPole; an empty number was not measured, or ended so",
-    ]
-
-
 def read(path: Path) -> list[dict[str, Any]]:
     """The rows of an interrupted study."""
     rows = csv.DictReader(line for line in path.read_text(encoding="utf-8").splitlines() if line[0] != "#")
@@ -318,11 +298,15 @@ def read(path: Path) -> list[dict[str, Any]]:
 def write(path: Path, rows: list[dict[str, Any]], seeds: int) -> None:
     order = [SOUND, *zoo.names()]
     rows = sorted(rows, key=lambda row: (order.index(row["name"]), row["setup"], row["seed"]))
-    text = io.StringIO()
-    table = csv.DictWriter(text, ["name", "setup", "seed", *COLUMNS, "stopped"], lineterminator="\n")
-    table.writeheader()
-    table.writerows({column: brief(value) for column, value in row.items()} for row in rows)
-    path.write_text("\n".join(header(seeds)) + "\n" + text.getvalue(), encoding="utf-8", newline="\n")
+    stopped = "the error that ended training on CartPole; an empty number was not measured, or ended so"
+    head = header(
+        f"python benchmarks/{Path(__file__).name}",
+        columns={**COLUMNS, "stopped": stopped},
+        seeds=seeds_up_to(seeds),
+        settings=default_settings(),
+    )
+    names = ["name", "setup", "seed", *COLUMNS, "stopped"]
+    write_table(path, head, [{column: brief(value) for column, value in row.items()} for row in rows], names)
 
 
 def main() -> int:

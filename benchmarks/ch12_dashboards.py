@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import platform
 import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
 
-import gymnasium
 import numpy as np
 import torch
+from tables import versions
 
 import ppo_core
 from ppo_core.teach import zoo
@@ -70,11 +69,9 @@ def main() -> int:
         core = zoo.broken(name) if name else zoo.sound()
         patients[name] = curves(core, args.timesteps, **{"seed": 1, **settings})
         print(f"{name}: {patients[name]['episodic_return'][-1]}", file=sys.stderr, flush=True)
-    versions = {"torch": torch, "gymnasium": gymnasium, "numpy": np}
     data = {
         "command": f"python benchmarks/{Path(__file__).name}",
-        "versions": f"ppo_core {ppo_core.__version__}, python {platform.python_version()}, "
-        + ", ".join(f"{name} {module.__version__}" for name, module in versions.items()),
+        "versions": f"ppo_core {ppo_core.__version__}, {versions()}",
         "env_id": ppo_core.PPOConfig().env_id,
         "seeds": SOUND,
         "steps": args.timesteps,

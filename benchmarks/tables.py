@@ -25,19 +25,26 @@ def default_settings(**changes: object) -> str:
     return json.dumps({name: value for name, value in settings.items() if name != "seed"})
 
 
-def header(command: str, *, columns: str, **facts: str) -> list[str]:
-    """What the numbers belong to, as `# name: value` lines; `facts` stand after the command."""
-    versions = [f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)]
+def versions() -> str:
+    return ", ".join(
+        [f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)]
+    )
+
+
+def header(command: str, *, columns: str | dict[str, str], seeds: str = "", **facts: str) -> list[str]:
+    """What the numbers belong to, as `# name: value` lines. `columns` is a sentence, or one for each column."""
     lines = {
         "command": command,
-        **{name: text for name, text in facts.items() if name == "seeds"},
+        **({"seeds": seeds} if seeds else {}),
         "package": f"ppo_core {version('ppo-core')}",
-        **{name: text for name, text in facts.items() if name != "seeds"},
-        "versions": ", ".join(versions),
+        **facts,
+        "versions": versions(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "columns": columns,
     }
-    return [f"# {name}: {text}" for name, text in lines.items()]
+    meanings = (
+        {"columns": columns} if isinstance(columns, str) else {f"column {k}": v for k, v in columns.items()}
+    )
+    return [f"# {name}: {text}" for name, text in {**lines, **meanings}.items()]
 
 
 def write_table(
