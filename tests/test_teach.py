@@ -11,8 +11,10 @@ import json
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +60,20 @@ def own_progress(tmp_path, monkeypatch):
     return tmp_path / "progress.json"
 
 
+def by_heart(name: str) -> Any:
+    """The book's solution as a reader would type it: the same, but another object."""
+    reference = EXERCISES[name].reference
+    if not callable(reference):
+        return f"{reference} "
+    return types.FunctionType(
+        reference.__code__,
+        reference.__globals__,
+        reference.__name__,
+        reference.__defaults__,
+        reference.__closure__,
+    )
+
+
 def flat(text: str) -> str:
     return " ".join(text.split())
 
@@ -81,9 +97,21 @@ def test_a_right_answer_of_another_kind_is_accepted(name, answer, capsys) -> Non
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_reference_is_right(name, capsys) -> None:
-    reference = EXERCISES[name].reference
-    assert check(name, reference) is reference
+    answer = by_heart(name)
+    assert check(name, answer) is answer
     assert capsys.readouterr().out.startswith(f"{name}: right, ")
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_books_solution_is_not_the_readers(name, capsys, own_progress) -> None:
+    """A check puts it under the reader's name. Whoever runs the check again, or mends the cell and leaves a typing
+    error in it, has not solved anything."""
+    given = check(name, None)
+    capsys.readouterr()
+    assert check(name, given) is given
+    said = flat(capsys.readouterr().out)
+    assert said.startswith(f"{name}: this is the book's solution") and "right" not in said
+    assert not own_progress.exists() or "solved" not in own_progress.read_text()
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -156,7 +184,7 @@ def test_hints_do_not_run_out(capsys) -> None:
 def test_status_tells_solved_tried_and_not_started(capsys, own_progress) -> None:
     status()
     assert f"0 of {len(EXERCISES)} solved" in capsys.readouterr().out
-    check("gae_loop", EXERCISES["gae_loop"].reference)
+    check("gae_loop", by_heart("gae_loop"))
     check("gae_join", lambda first, *_: first)
     check("gae_weights", None)
     capsys.readouterr()
@@ -169,14 +197,14 @@ def test_status_tells_solved_tried_and_not_started(capsys, own_progress) -> None
 
 def test_progress_can_be_switched_off_and_a_broken_file_stops_nothing(monkeypatch, tmp_path, capsys) -> None:
     monkeypatch.setenv("PPO_TEACH_STATE", "")
-    check("gae_loop", EXERCISES["gae_loop"].reference)
+    check("gae_loop", by_heart("gae_loop"))
     assert not list(tmp_path.iterdir())
     (tmp_path / "broken.json").write_text("{")
     monkeypatch.setenv("PPO_TEACH_STATE", str(tmp_path / "broken.json"))
     status()
     assert "not started" in capsys.readouterr().out
     monkeypatch.setenv("PPO_TEACH_STATE", str(tmp_path / "broken.json" / "below a file"))
-    check("gae_loop", EXERCISES["gae_loop"].reference)
+    check("gae_loop", by_heart("gae_loop"))
 
 
 def test_a_wrong_name_gets_the_nearest() -> None:
@@ -241,10 +269,16 @@ def own_exercises(monkeypatch):
     [
         ("double", lambda x: x**2, "double: not yet. That is the square. Read: chapter 1."),
         ("double", lambda x: 3 * x, "Each number counts twice. Case 'numbers': at i = 0: got 3, expected 2."),
-        ("double", lambda x: 2 * x[:2], "has shape (2,), where (3,) was expected"),
+        (
+            "double",
+            lambda x: 2 * x[:2],
+            "Case 'zeros': the result has shape (2,), where (3,) was expected, [i]. Read: chapter 1.",
+        ),
         ("double", lambda x: "six", "should hold numbers, but it is of type str"),
         ("double", lambda x: np.where(x == 3, np.nan, 2 * x), "at i = 2: got nan, expected 6"),
         ("double", lambda x: x.doubled(), "There is no such method."),
+        ("double", lambda x: 2 * x if x > 0 else x, "here is one for each entry: use &, | and ~."),
+        ("double", lambda x: 2 * doubled, "'doubled' is not defined. The arguments are called x."),  # noqa: F821
         ("double", lambda x, y: 2 * x, "missing 1 required positional argument"),
         ("double", lambda x: x.__imul__(2), "changed one of its arguments in place"),
         ("five", 6, "Add them. Case 'sum': got 6, expected 5."),

@@ -25,6 +25,8 @@ from ppo_core.teach.exercises import all_exercises, find
 _WIDTH = 76  # what a code block of the page shows at 1280 px
 _STUB_OPERATIONS = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST", "LOAD_SMALL_INT"}
 
+_AMBIGUOUS = ("Boolean value of Tensor with more", "truth value of an array with more")
+
 
 class _NotStarted(Exception):
     """The answer is still the empty stub."""
@@ -36,6 +38,12 @@ def check(name: str, answer: Any) -> Any:
     Returns: `answer` if it is right; otherwise the book's own solution, so that nothing below depends on it.
     """
     exercise = find(name)
+    if answer is exercise.reference and not isinstance(answer, (int, float)):  # 5 is 5, whose ever it is
+        _say(
+            f"{name}: this is the book's solution, which an earlier check put in the place of yours.",
+            "Run the cell with your answer, and then the check. If that cell stops with an error, mend this first.",
+        )
+        return answer
     try:
         for number, case in enumerate(exercise.cases):
             _run(exercise, case, answer, first=number == 0)
@@ -107,15 +115,15 @@ def _run(exercise: Exercise, case: Case, answer: Any, first: bool) -> None:
         )
     if any(_is_array(a) and not _same(a, b, 0.0) for a, b in zip(arguments, given, strict=True)):
         raise Wrong(
-            "The function changed one of its arguments in place. Make a new array for the result; rewards are never modified."
+            "The function changed one of its arguments in place. Make a new one for the result: others still need what came in."
         )
     expected = exercise.oracle(*arguments) if callable(exercise.oracle) else exercise.oracle
-    _form(result, expected)
+    _form(exercise, case, result, expected)
     if not _same(result, expected, exercise.tolerance):
         raise Wrong(_diagnose(exercise, case, answer, result, expected))
 
 
-def _form(result: Any, expected: Any) -> None:
+def _form(exercise: Exercise, case: Case, result: Any, expected: Any) -> None:
     """Raise Wrong if the result is not an array of numbers of the expected shape."""
     try:
         shape = np.shape(_array(result))
@@ -123,7 +131,11 @@ def _form(result: Any, expected: Any) -> None:
         raise Wrong(f"The result should hold numbers, but it is of type {type(result).__name__}.") from None
     wanted = np.shape(_array(expected))
     if shape != wanted:
-        raise Wrong(f"The result has shape {shape}, where {wanted} was expected.")
+        named = len(wanted) and len(exercise.axes) == len(wanted)
+        axes = f", [{', '.join(exercise.axes)}]" if named else ""
+        raise Wrong(
+            f"Case {case.name!r}: the result has shape {shape}, where {wanted} was expected{axes}.{_where(exercise, case.read)}"
+        )
 
 
 def _diagnose(exercise: Exercise, case: Case, answer: Any, result: Any, expected: Any) -> str:
@@ -207,7 +219,16 @@ def _crash(exercise: Exercise, case: Case, answer: Any, error: Exception) -> str
     if frames:
         source = linecache.getline(own_file, frames[-1].lineno).strip()
         message += f", in line {frames[-1].lineno} of your cell:" + (f"\n    {source}" if source else "")
-    meanings = [meaning for fragment, meaning in exercise.crash_help.items() if fragment in str(error)]
+    if isinstance(error, NameError):  # a name in the message is none that the exercise knows
+        code = getattr(answer, "__code__", None)
+        arguments = ", ".join(code.co_varnames[: code.co_argcount]) if code else ""
+        meanings = [f"The arguments are called {arguments}."] if arguments else []
+    else:
+        meanings = [meaning for fragment, meaning in exercise.crash_help.items() if fragment in str(error)]
+    if not meanings and any(fragment in str(error) for fragment in _AMBIGUOUS):
+        meanings = [
+            "`and`, `or`, `not` and `if` want one answer, and here is one for each entry: use &, | and ~."
+        ]
     return "\n".join([message if frames else message + ":", f"{said}.", *dict.fromkeys(meanings)])
 
 

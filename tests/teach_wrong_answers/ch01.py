@@ -214,6 +214,12 @@ def nothing(logits, mean_rewards):
     return 0.0
 
 
+def down_the_columns(logits, mean_rewards):
+    probs = torch.softmax(logits, -1)
+    weights = probs * (torch.eye(len(probs)) - probs).square().sum(0)
+    return (weights * mean_rewards).sum() / weights.sum()
+
+
 def undivided(logits, mean_rewards):
     return (torch.softmax(logits, -1) * lengths(logits)) @ mean_rewards
 
@@ -288,6 +294,7 @@ WRONG = {
         "plain mean": (the_plain_mean, "This is the plain mean over the arms"),
         "not squared": (not_squared, "so the length enters squared"),
         "no probabilities": (no_probabilities, "each arm also counts with its probability"),
+        "down the columns": (down_the_columns, "The score of an arm is a row"),
         "own knob": (own_knob, "Only the knob of the pulled arm"),
         "best arm": (the_best_arm, "reward of the best arm"),
         "most probable arm": (the_likely_arm, "reward of the most probable arm"),

@@ -282,7 +282,7 @@ WRONG = {
         "flag too late": (flag_too_late, "one step too late"),
         "flag too early": (flag_too_early, "one step too early"),
         "last reward lost": (last_reward_lost, "its own reward was thrown away"),
-        "in place": (rewards_changed, "rewards are never modified"),
+        "in place": (rewards_changed, "changed one of its arguments in place"),
         "unheard of": (reset_loses_all, "each return is its reward plus γ times the next return"),
     },
     "return_weights": {

@@ -48,6 +48,10 @@ def one_axis_forgotten(terminated, truncated, done_before):
     return ~np.concatenate([done_before, (terminated | truncated)[:-1]])
 
 
+def with_torch(terminated, truncated, done_before):
+    return ~torch.cat([done_before[None], (terminated | truncated)[:-1]])
+
+
 def all_rows(terminated, truncated, done_before):
     """Bug B3: everything that came is kept as data."""
     return np.ones_like(terminated)
@@ -94,6 +98,10 @@ def old_key_guarded(obs, infos, done):
     if "final_observation" in infos:
         next_obs[done] = np.stack(list(infos["final_observation"][done]))
     return next_obs
+
+
+def missing_name(obs, infos, done):
+    return np.where(done[:, None], final_obs, obs)  # noqa: F821
 
 
 def in_place(obs, infos, done):
@@ -156,6 +164,12 @@ def time_limit_is_death(rewards, values, last_values, final_values, terminated, 
     """Bug B2."""
     done = terminated | truncated
     return rewards + gamma * torch.cat([values[1:], last_values[None]]) * ~done - values
+
+
+def their_code(rewards, values, last_values, final_values, terminated, truncated, gamma):
+    """The lines of the exercise, as they stand."""
+    next_values = torch.cat([values[1:], torch.zeros_like(values[:1])])
+    return rewards + gamma * next_values * ~(terminated | truncated) - values
 
 
 def next_episodes_value(rewards, values, last_values, final_values, terminated, truncated, gamma):
@@ -271,6 +285,7 @@ WRONG = {
         "terminations only": (only_terminations, "Only terminations are looked at"),
         "inverted": (reset_rows, "The mask is inverted"),
         "axis forgotten": (one_axis_forgotten, "write done_before[None]"),
+        "with torch": (with_torch, "The flags are NumPy arrays here"),
         "every row kept": (all_rows, "The row after the truncation is the reset"),
     },
     "true_next_obs": {
@@ -279,6 +294,7 @@ WRONG = {
         "old key": (old_key, "key of Gymnasium before 1.0"),
         "old key, guarded": (old_key_guarded, "first observation of the next episode"),
         "in place": (in_place, "changed one of its arguments in place"),
+        "missing name": (missing_name, "is not defined. The arguments are called obs, infos, done."),
         "zeros for the others": (zeros_for_others, "with zeros for those that go on"),
         "zeros at the end": (zeros_at_the_end, "not the same as a value of zero"),
         "only the first": (only_the_first, "Every environment that ended got the same"),
@@ -286,6 +302,7 @@ WRONG = {
         "stacked with None": (stacked_with_none, "use it only where `done` is true"),
     },
     "td_errors_with_endings": {
+        "their code": (their_code, "Both mistakes are still in it"),
         "truncation as terminal": (time_limit_is_death, "treated as the end of the task"),
         "truncation ignored": (next_episodes_value, "the next episode's first observation"),
         "terminal value kept": (no_end_at_all, "A terminated episode has no future"),

@@ -76,7 +76,7 @@ SCORE_FUNCTION = Exercise(
     hints=(
         "The gradient of log π(a) is one-hot minus probabilities. Each row has its own one-hot, all rows the same probabilities.",
         "torch.softmax(logits, -1) gives the probabilities [K], torch.eye(len(logits))[actions] one row for each action, [B, K].",
-        "return torch.eye(len(logits))[actions] - torch.softmax(logits, -1)",
+        "That is:\n    return torch.eye(len(logits))[actions] - torch.softmax(logits, -1)",
     ),
     cases=(
         Case(
@@ -328,7 +328,7 @@ REINFORCE_GRADIENT = Exercise(
     hints=(
         "One push for each guess: its reward times its score. The estimate is the mean of the pushes.",
         "The scores are [B, K] and the rewards are [B]: rewards[:, None] * scores gives each row its own reward.",
-        "return (rewards[:, None] * score_function(logits, actions)).mean(0)",
+        "That is:\n    return (rewards[:, None] * score_function(logits, actions)).mean(0)",
     ),
     cases=(
         Case(
@@ -421,8 +421,8 @@ BEST_BASELINE = Exercise(
     prompt="Write the constant baseline for which the push of one guess has the smallest variance.",
     hints=(
         "Two means over the arms, weighted with their probabilities: of reward times squared length of the score, and of the squared length.",
-        "scores = torch.eye(K) - probs has one row for each arm; scores.square().sum(1) is the squared length of each.",
-        "weights = probs * scores.square().sum(1); return (weights * mean_rewards).sum() / weights.sum()",
+        "scores = torch.eye(len(probs)) - probs has one row for each arm; scores.square().sum(1) is the squared length of each.",
+        "With the scores of hint 2:\n    weights = probs * scores.square().sum(1)\n    return (weights * mean_rewards).sum() / weights.sum()",
     ),
     cases=(
         Case(
@@ -484,6 +484,17 @@ BEST_BASELINE = Exercise(
             "Every arm counts once, whether it is pulled often or hardly ever. Both means are expectations: each arm also counts with its "
             "probability.",
             read="How far off is one guess?",
+        ),
+        Misconception(
+            "the other axis",
+            baselines(
+                lambda probs, rewards, lengths: _weighted(
+                    probs * ((1 - probs) ** 2 + (len(probs) - 1) * probs**2), rewards
+                )
+            ),
+            "The squares are summed down the columns, over the arms. The score of an arm is a row, with a number for every knob: its "
+            "squared length is the sum along the row, sum(1).",
+            read="The score of a softmax",
         ),
         Misconception(
             "own knob only",

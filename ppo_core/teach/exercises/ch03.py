@@ -121,10 +121,12 @@ DISCOUNTED_RETURNS = Exercise(
     prompt="Write the discounted return-to-go of every step, by a loop.",
     hints=(
         "Which return do you know without any other? Begin there, and walk backwards.",
-        "running = rewards[t] + gamma * running, where running is [N]. Before step t is added, ask whether episode t ended here: what comes "
+        "running = rewards[t] + gamma * running, where running is [N]. Before step t is added, ask whether an episode ended at step t: what comes "
         "after an end belongs to another episode.",
-        "done = terminated | truncated; then, for t in reversed(range(T)): running = rewards[t] + gamma * ~done[t] * running; "
-        "returns[t] = running",
+        "With done = terminated | truncated, and running = torch.zeros(rewards.shape[1]) before the loop:\n"
+        "    for t in reversed(range(len(rewards))):\n"
+        "        running = rewards[t] + gamma * ~done[t] * running\n"
+        "        returns[t] = running",
     ),
     cases=(
         Case(
@@ -297,9 +299,10 @@ RETURN_WEIGHTS = Exercise(
     prompt="Write the matrix that turns rewards into returns-to-go, without a loop.",
     hints=(
         "Row t says how much each reward counts for step t. Which entries are 0, for two different reasons?",
-        "The distance k - t of all pairs: k = torch.arange(T); k[None, :] - k[:, None]. The number of the episode of each step: how many "
+        "The distance k - t of all pairs: k = torch.arange(len(done)); k[None, :] - k[:, None]. The number of the episode of each step: how many "
         "ends lie before it, done.cumsum(0) - done.long().",
-        "torch.where((distance >= 0) & (episode[:, None] == episode[None, :]), gamma ** distance.clamp(min=0), 0.0)",
+        "With distance and episode as in hint 2:\n    same = episode[:, None] == episode[None, :]\n"
+        "    return torch.where((distance >= 0) & same, gamma ** distance.clamp(min=0), 0.0)",
     ),
     cases=(
         Case(
@@ -558,7 +561,7 @@ REINFORCE_LOSS = Exercise(
         "Three steps: the returns-to-go (γ = 1) along the time axis; the weights; log-probability times weight, where the episode was alive.",
         "flip(0).cumsum(0).flip(0) sums backwards in time. Sum over the steps of an episode, then take the mean over episodes: that is "
         "the expectation of the theorem.",
-        "weights = (rewards.flip(0).cumsum(0).flip(0) - baseline).detach(); return -(logprobs * weights * alive).sum(0).mean()",
+        "That is:\n    weights = (rewards.flip(0).cumsum(0).flip(0) - baseline).detach()\n    return -(logprobs * weights * alive).sum(0).mean()",
     ),
     cases=(
         Case(

@@ -89,8 +89,8 @@ VALID_ROWS = Exercise(
         "The row in which an episode ends is a real one: the action was carried out and paid. Which row is it that Gymnasium uses up for the reset?",
         "Row t is no transition if row t - 1 ended an episode, for either reason. Row 0 has no row above it in this rollout; "
         "done_before says what happened in the last row of the rollout before.",
-        "done = terminated | truncated, then shift it down by one row, with done_before on top: "
-        "np.concatenate([done_before[None], done[:-1]]). The valid rows are the others.",
+        "With done = terminated | truncated, shift it down by one row, with done_before on top. The valid rows are the others.\n"
+        "    ~np.concatenate([done_before[None], done[:-1]])",
     ),
     cases=(
         Case(
@@ -193,6 +193,7 @@ VALID_ROWS = Exercise(
         ),
     ),
     crash_help={
+        "expected Tensor": "The flags are NumPy arrays here, as Gymnasium gives them: np.concatenate.",
         "same number of dimensions": "done_before is [N] and a row of a rollout is [1, N]: write done_before[None].",
     },
     note="One row is lost for each ending.",
@@ -437,13 +438,15 @@ TD_ERRORS = Exercise(
         "in the row below, in last_values, in final_values.",
         "The row below, values[t + 1], is right as long as the episode goes on. In the last row it is last_values. "
         "Where an episode ended, in any row, it is final_values[t]. Only after that ask where the value counts at all.",
-        "next_values = torch.cat([values[1:], last_values[None]]); next_values = torch.where(terminated | truncated, final_values, next_values); "
-        "then rewards + gamma * next_values * ~terminated - values.",
+        "In three lines:\n"
+        "    next_values = torch.cat([values[1:], last_values[None]])\n"
+        "    next_values = torch.where(terminated | truncated, final_values, next_values)\n"
+        "    return rewards + gamma * next_values * ~terminated - values",
     ),
     cases=(
         Case(
             "several rows, nothing ends",
-            "Within an episode the successor's value stands in the row below.",
+            "Within an episode the successor's value stands in the row below; the last row has none below it, and takes last_values.",
             read=PAPER,
             arguments=stored(4, 2),
         ),
@@ -492,6 +495,13 @@ TD_ERRORS = Exercise(
     reference=td_errors_with_endings,
     oracle=td_errors_one_by_one,
     misconceptions=(
+        Misconception(
+            "their code",
+            td_errors(stop="done", edge="zero"),
+            "Both mistakes are still in it. A truncation loses the value of its last observation, though the task goes on; and so does the "
+            "last row of the rollout, where nothing ended at all.",
+            read=CUT,
+        ),
         Misconception(
             "truncation as terminal",
             td_errors(stop="done"),
