@@ -78,7 +78,30 @@ def test_only_the_exercises_differ_in_code(path: Path, students: dict) -> None:
         if student_edition.REMOVED_TAGS & set(tags):
             assert cell.id not in student
         elif cell.cell_type == "code" and "exercise" not in tags:
-            assert student[cell.id].source == cell.source
+            assert student[cell.id].source == student_edition.with_hint(cell.source)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_the_text_is_true_of_a_notebook_without_solutions(path: Path, students: dict) -> None:
+    """Nothing is folded in it, no solution can be taken, and `hint`, of which `check` speaks, can be called."""
+    student = students[path.stem]
+    words = text(student)
+    assert "collapsed cell" not in words and "take the solution" not in words
+    code = ast.parse("\n".join(c.source for c in student.cells if c.source.startswith(("import", "from"))))
+    imports = [n for n in ast.walk(code) if isinstance(n, ast.ImportFrom) and n.module == "ppo_core.teach"]
+    names = {alias.name for node in imports for alias in node.names}
+    assert "check" not in names or "hint" in names
+
+
+def test_hint_is_imported_beside_check() -> None:
+    assert student_edition.with_hint("from ppo_core.teach import check\n") == (
+        "from ppo_core.teach import check, hint\n"
+    )
+    assert student_edition.with_hint("from ppo_core.teach import check, zoo") == (
+        "from ppo_core.teach import check, hint, zoo"
+    )
+    for same in ("from ppo_core.teach import check, hint", "from ppo_core.teach import zoo", "check = 1"):
+        assert student_edition.with_hint(same) == same
 
 
 def chapter(folder: Path, *cells: nbformat.NotebookNode) -> Path:

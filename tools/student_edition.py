@@ -37,6 +37,13 @@ ROOT = Path(__file__).resolve().parents[1]
 OPEN = "# your answer here"
 STUB = f'{OPEN}\nraise NotImplementedError("not started")'
 REMOVED_TAGS = {"instructor", "solution"}
+IMPORT_CHECK = re.compile(r"^from ppo_core\.teach import (?=.*\bcheck\b)(?!.*\bhint\b)(.*)$", re.M)
+WORDS = {  # what is said of the page, where cells are folded, and what is true of a notebook without solutions
+    "Write your answer into the collapsed cell, or into a new one above the check.": "Write your answer into the cell under the exercise, "
+    "in the place of the last line, and run it; then run the cell with `check`.",
+    "If you need much longer than the minutes given, take the solution and go on.": "If you need much longer than the minutes given, "
+    "go on: the solution is in the book.",
+}
 BOOK_IN_PACK = "../book"  # where the rendered book lies, seen from the notebooks of the pack
 TITLES = {"note": "Note", "warning": "Warning", "tip": "Tip", "important": "Important"}
 
@@ -175,6 +182,7 @@ class PlainMarkdown(Preprocessor):
         raise UnknownMarkup(f"chapter {self.chapter}: no plain form of the directive {name!r}")
 
     def line(self, line: str) -> list[str]:
+        line = WORDS.get(line, line)
         if ATTRIBUTES.match(line) or TARGET.match(line):
             return []
         if label := MATH_LABEL.match(line):
@@ -220,11 +228,20 @@ class PlainMarkdown(Preprocessor):
         raise UnknownMarkup(f"chapter {self.chapter}: no plain form of the role {name!r}")
 
 
+def with_hint(source: str) -> str:
+    """`check` tells the reader to call `hint`: what imports the one imports the other."""
+    return IMPORT_CHECK.sub(
+        lambda m: f"from ppo_core.teach import {', '.join(sorted([*m[1].split(', '), 'hint']))}", source
+    )
+
+
 class ExerciseCells(Preprocessor):
     """The tags of an exercise say that the page folds it; in the student edition it is open, and empty."""
 
     def preprocess_cell(self, cell, resources, index):
         tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code":
+            cell.source = with_hint(cell.source)
         if "exercise" in tags:
             cell.metadata["tags"] = [tag for tag in tags if tag != "hide-input"]
             # outside a function the stub must not stop the notebook: the name above it stays `...`
