@@ -5,7 +5,7 @@
 Trains with the default settings and seed 1, as chapter 10 does, and looks at the policy after iterations 0, 2, 4, 8,
 and so on, each twice as late as the one before, and at the end. At each moment: one episode of the most probable
 actions, always the same episode; the probability of a push to the right over angle and turning speed of the
-pole, with the cart in the middle and at rest; and the mean return of twenty episodes.
+pole, with the cart in the middle and at rest, and at some positions of the cart; and the mean return of twenty episodes.
 
 Writes ppo_core/viz/explorables/policy_film.json. Takes about half a minute.
 """
@@ -29,6 +29,7 @@ MOMENTS = (0, 2, 4, 8, 16, 32, 64)  # iterations after which to look; the end co
 EPISODE_SEED = 1000  # the first episode of Trainer.evaluate
 ANGLES = np.linspace(-0.2, 0.2, 21)  # rad
 SPEEDS = np.linspace(-2.0, 2.0, 21)  # rad/s
+POSITIONS = np.linspace(-2.0, 2.0, 5)  # of the cart
 THOUSAND = 1000  # lengths, angles and probabilities are written in thousandths
 
 
@@ -54,6 +55,14 @@ def push_right(policy: ActorCritic) -> np.ndarray:
     return policy.actor(states).softmax(-1)[..., 1].numpy()
 
 
+@torch.no_grad()
+def push_right_at(policy: ActorCritic) -> np.ndarray:
+    """Probability of a push to the right at each position, with everything at rest and the pole upright."""
+    states = torch.zeros(len(POSITIONS), 4)
+    states[:, 0] = torch.tensor(POSITIONS)
+    return policy.actor(states).softmax(-1)[:, 1].numpy()
+
+
 def differences(numbers: np.ndarray) -> str:
     """Thousandths, each as its difference from the one before: shorter."""
     return " ".join(map(str, np.diff(np.rint(numbers * THOUSAND).astype(int), prepend=0)))
@@ -70,6 +79,7 @@ def moment(trainer: Trainer) -> dict[str, object]:
         "actions": "".join(map(str, actions)),
         "ending": ending,
         "push_right": differences(push_right(trainer.policy).ravel()),
+        "push_right_at": differences(push_right_at(trainer.policy)),
         "mean_return": round(trainer.evaluate(num_episodes=20, seed=EPISODE_SEED).mean, 1),
     }
 
@@ -91,6 +101,7 @@ def main() -> None:
         "batch_size": config.batch_size,
         "angles": [ANGLES[0], ANGLES[-1], len(ANGLES)],
         "speeds": [SPEEDS[0], SPEEDS[-1], len(SPEEDS)],
+        "positions": [POSITIONS[0], POSITIONS[-1], len(POSITIONS)],
         "versions": {
             "python": platform.python_version(),
             "ppo_core": ppo_core.__version__,

@@ -46,6 +46,7 @@ def test_the_first_moment_is_the_seeded_untrained_policy(maker) -> None:
         assert trainer.evaluate(num_episodes=20, seed=DATA["episode_seed"]).mean == pytest.approx(
             first["mean_return"], abs=2
         )
+    assert np.ptp(numbers(first["push_right_at"])) < 0.05
     # the map once more, cell by cell, in another order than the tool
     shown = numbers(first["push_right"])
     angles, speeds = np.linspace(*DATA["angles"]), np.linspace(*DATA["speeds"])
@@ -120,6 +121,9 @@ def test_what_question_and_explanation_say_is_in_the_data() -> None:
     assert [one["ending"] for one in moments[3:6]] == ["off the track"] * 3
     assert [one["ending"] for one in moments[6:]] == ["cut", "cut"]
     assert np.abs(numbers(moments[0]["push_right"]) - 0.5).max() < 0.05
+    tilts = [numbers(one["push_right_at"])[-1] - numbers(one["push_right_at"])[0] for one in moments]
+    assert max(tilts[3:6]) < -0.1 and min(tilts[6:]) > 0.1 and moments[5]["steps"] == 8192
+    assert DATA["positions"] == [-2, 2, 5]
 
 
 def test_the_pure_functions_read_the_data_as_numpy_does() -> None:

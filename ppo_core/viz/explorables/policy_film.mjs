@@ -35,7 +35,7 @@ const EVERY = 25; // a ghost of the pole for each half second
 
 export function render({ model, el }) {
   const data = model.get("data");
-  const films = data.moments.map((moment) => ({ ...moment, x: unpack(moment.position), theta: unpack(moment.angle), push: unpack(moment.push_right) }));
+  const films = data.moments.map((moment) => ({ ...moment, x: unpack(moment.position), theta: unpack(moment.angle), push: unpack(moment.push_right), at: unpack(moment.push_right_at) }));
   const still = globalThis.matchMedia?.("(prefers-reduced-motion: reduce)").matches ?? false;
   const film = () => films[clamp(model.get("moment"), 0, films.length - 1)];
   const length = () => film().actions.length;
@@ -120,7 +120,7 @@ export function render({ model, el }) {
     return {
       label: `A cart and its pole, a map of the policy's actions, and the learning curve with a mark. ${lines.join(" ")}`,
       readout: lines,
-      table: [["training steps", "this episode", "its end", "mean of 20"], ...films.map((f) => [f.steps.toLocaleString("en"), `${f.actions.length} steps`, ENDINGS[f.ending], fixed(f.mean_return, 1)])],
+      table: [["training steps", "this episode", "its end", "mean of 20", `right at ${fixed(data.positions[0], 0)}`, "at 0", `at ${fixed(data.positions[1], 0)}`], ...films.map((f) => [f.steps.toLocaleString("en"), `${f.actions.length} steps`, ENDINGS[f.ending], fixed(f.mean_return, 1), ...[f.at[0], f.at[(f.at.length - 1) / 2], f.at.at(-1)].map((p) => fixed(p))])],
     };
   }
 

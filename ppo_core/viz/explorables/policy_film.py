@@ -45,7 +45,7 @@ class PolicyFilm(Explorable):
     @traitlets.default("question")
     def _question(self) -> str:
         return (
-            "Each moment comes after twice as much training as the one before; the last is the end. The same start of the episode each time, "
+            "The first moment is the untrained policy; from the second on the training doubles, and the last moment is the end. The same start of the episode each time, "
             "always the most probable action. Predict first: does each moment balance at least as long as the one before?\n"
             "Then go through the moments and play some. Where does the map change sign, and which moments let the cart run away?"
         )
@@ -59,6 +59,8 @@ class PolicyFilm(Explorable):
             "Therefore sampled and most probable actions can tell different stories. After four iterations the most probable actions already "
             "reach the time limit, while the policy that learns, which samples, still falls soon.\n"
             "Then a slanted border appears: push to the side to which the pole falls or turns. It keeps the pole up and lets the cart run away, "
-            "so that the episode ends at the edge of the track. Only later the position of the cart counts too, which this map does not show.\n"
+            "so that the episode ends at the edge of the track. The map cannot show why, since its cart is in the middle. The table can: it has the probability of a "
+            "push to the right with the cart left, in the middle and right. A cart far to the right must first be pushed further to the right, so that "
+            "the pole leans back and takes it home. Up to 8,192 steps the policy does the opposite, later it has the sign right.\n"
             "This is one run with one seed. Another seed has another story on the way, so a single curve says little about a method."
         )
