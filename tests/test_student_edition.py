@@ -93,6 +93,23 @@ def test_the_text_is_true_of_a_notebook_without_solutions(path: Path, students: 
     assert "check" not in names or "hint" in names
 
 
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_every_link_leads_somewhere_in_jupyterlab(path: Path, students: dict) -> None:
+    """To another chapter, which lies beside it, or to the web; never to a page of the book or to a label of MyST."""
+    for cell in students[path.stem].cells:
+        if cell.cell_type == "markdown":
+            for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]*`|\$[^$]*\$", "", cell.source)):
+                assert target.startswith("https://") or (ROOT / "notebooks" / target).is_file(), target
+
+
+def test_a_page_of_the_book_is_named_and_not_linked(tmp_path: Path) -> None:
+    links = "(here)=\nSee [notation](../book/notation.md#axes), [rosetta](#elsewhere), [below](here), [05](05_gae.ipynb)."
+    cell = nbformat.v4.new_markdown_cell(links)
+    assert student_edition.student_version(chapter(tmp_path, cell)).cells[0].source == (
+        "See notation (in the book), rosetta (in the book), below, [05](05_gae.ipynb)."
+    )
+
+
 def test_hint_is_imported_beside_check() -> None:
     assert student_edition.with_hint("from ppo_core.teach import check\n") == (
         "from ppo_core.teach import check, hint\n"

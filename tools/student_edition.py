@@ -44,14 +44,15 @@ WORDS = {  # what is said of the page, where cells are folded, and what is true 
     "If you need much longer than the minutes given, take the solution and go on.": "If you need much longer than the minutes given, "
     "go on: the solution is in the book.",
 }
-BOOK_IN_PACK = "../book"  # where the rendered book lies, seen from the notebooks of the pack
 TITLES = {"note": "Note", "warning": "Warning", "tip": "Tip", "important": "Important"}
 
 FENCE = re.compile(r"^(?P<fence>:{3,}|`{3,})(?P<braces>\{(?P<name>[\w-]+)\})?[ \t]*(?P<argument>.*)$")
 OPTION = re.compile(r"^:([\w-]+):[ \t]*(.*)$")
 ROLE = re.compile(r"\{([\w:]+)\}`([^`]+)`")
 ATTRIBUTES = re.compile(r"^\{[.#][^}]*\}$")
-TARGET = re.compile(r"^\([\w-]+\)=$")
+TARGET = re.compile(r"^\(([\w-]+)\)=$")
+# JupyterLab opens nothing above its folder, and shows a page of the book without its styles and equations
+BOOK_LINK = re.compile(r"\[([^\]]+)\]\((?:\.\./book/[\w-]+\.md(?:#[\w-]+)?|#?([\w-]+))\)")
 MATH_LABEL = re.compile(r"^\$\$[ \t]*\((eq-[\w-]+)\)[ \t]*$")
 EXERCISE_LABEL = re.compile(r"^```\{exercise\}.*\n:label: *([\w-]+)", re.M)
 
@@ -128,6 +129,8 @@ class PlainMarkdown(Preprocessor):
         self.chapter = resources["chapter"]
         self.labels = {**book_labels(), **labels_of(nb, self.chapter)}
         self.exercise_count = 0
+        lines = [line for cell in nb.cells for line in cell.source.split("\n")]
+        self.targets = {m[1] for line in lines if (m := TARGET.match(line))}
         for cell in nb.cells:
             if cell.cell_type == "markdown":
                 cell.source = "\n".join(self.blocks(cell.source.split("\n"))).strip("\n")
@@ -191,7 +194,7 @@ class PlainMarkdown(Preprocessor):
 
     def inline(self, text: str) -> str:
         text = ROLE.sub(lambda m: self.role(m[1], m[2]), text)
-        text = re.sub(r"\]\(\.\./book/([\w-]+)\.md(#[\w-]+)?\)", rf"]({BOOK_IN_PACK}/book/\1.html\2)", text)
+        text = BOOK_LINK.sub(lambda m: m[1] if m[2] in self.targets else f"{m[1]} (in the book)", text)
         return re.sub(r"(?<=[\])])\{[.#][^}]*\}", "", text)  # classes of links
 
     def number(self, label: str) -> str:
