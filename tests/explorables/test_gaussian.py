@@ -109,6 +109,15 @@ def test_clipped_actions_narrow_a_centred_policy_and_sampled_ones_pull_by_zero()
     assert clipped == pytest.approx(row[1], abs=0.01)
 
 
+def test_clipping_narrows_whenever_the_mean_is_inside_and_far_outside_it_widens() -> None:
+    bounds = [0.2, 1.0, 3.0]
+    cases = [(share * b, s, b, 0.0) for b in bounds for share in (-1, -0.5, 0, 1) for s in (-2.5, 0.0, 1.0)]
+    inside = numbers("lab.meanPull('clip', m, s, b)[1]", cases)
+    assert (inside <= TOLERANCE).all() and (inside < -0.1).any()
+    (far,) = numbers("lab.meanPull('clip', m, s, b)", [(2.0, -2.5, 0.2, 0.0)])
+    assert far[0] < 0 < far[1]
+
+
 def test_the_mean_outside_turns_the_pull_round() -> None:
     (row,) = numbers(
         "[lab.score(a, m, s)[0], lab.score(lab.executed('clip', a, b), m, s)[0]]", [(1.6, -0.7, 1.0, 0.8)]

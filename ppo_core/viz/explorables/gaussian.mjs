@@ -156,7 +156,7 @@ export function render({ model, el }) {
     picture.replaceChildren(svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` }, parts));
 
     const kept = logprob(action, mean, logStd), other = logprob(done, mean, logStd), ratio = Math.exp(other - kept);
-    const times = ratio > 999 || ratio < 0.001 ? ratio.toExponential(0).replace("e+", " · 10^").replace("e-", " · 10^−") : fixed(ratio, 3);
+    const times = ratio > 999 || ratio < 0.001 ? ratio.toExponential(0).replace("e+", "\u00a0·\u00a010^").replace("e-", "\u00a0·\u00a010^−") : fixed(ratio, 3);
     const same = Math.abs(action - done) < 1e-12;
     const lines = [
       same

@@ -18,8 +18,8 @@ class GaussianLab(Explorable):
     description = (
         "Sliders for the mean and the log standard deviation of a Gaussian policy, for the bounds of the action space and for the noise of one draw, and a "
         "choice between clipping and squashing, over the density of the sampled actions, the distribution of the executed ones, and bars for "
-        "the pull on both parameters. Put into the formula of the sampled action, clipped actions narrow the policy, in the mean over all draws, "
-        "whatever the reward; sampled actions pull by zero in the mean."
+        "the pull on both parameters. Sampled actions pull by zero in the mean over all draws. Clipped ones in the same formula do not: with the mean "
+        "inside the bounds they narrow the policy, whatever the reward, and with the mean outside they pull it to the bounds."
     )
 
     mean = traitlets.Float(0.5, min=-2.0, max=2.0).tag(sync=True, page=True)
@@ -46,9 +46,9 @@ class GaussianLab(Explorable):
         return (
             "The policy drew the sampled action, so its log-probability is the one to keep. The clip belongs to the environment, like everything else that "
             "happens to an action after the draw.\n"
-            "The clipped action was never drawn from this density. With the mean outside, it lies on the other side of the mean, and a good action "
-            "pushes the mean away from itself. In the mean over all draws the pull on log σ is below zero: clipped actions lie closer together "
-            "than σ says, so the policy becomes narrower with no reward behind it.\n"
+            "The clipped action was never drawn from this density. With the mean inside the bounds, it is never further from the mean than the sampled one. So in the mean "
+            "over all draws the pull on log σ is below zero, and the policy becomes narrower with no reward behind it. With the mean outside, the clipped action can lie "
+            "on the other side of the mean: to make it more probable, the mean moves to the bounds, away from the action that was drawn. Far outside, σ grows as well.\n"
             "Squashing loses nothing: each sampled action has one executed action, whose density is divided by the slope of tanh. That factor contains neither "
             "μ nor σ, so ratios and pulls are the same. The mistake there is to put the squashed action itself into the Gaussian formula. "
             "With a large σ almost all squashed actions lie near a bound."

@@ -61,6 +61,6 @@ class PolicyFilm(Explorable):
             "Then a slanted border appears: push to the side to which the pole falls or turns. It keeps the pole up and lets the cart run away, "
             "so that the episode ends at the edge of the track. The map cannot show why, since its cart is in the middle. The table can: it has the probability of a "
             "push to the right with the cart left, in the middle and right. A cart far to the right must first be pushed further to the right, so that "
-            "the pole leans back and takes it home. Up to 8,192 steps the policy does the opposite, later it has the sign right.\n"
+            "the pole leans back and takes it home. From 2,048 to 8,192 steps the policy does the opposite, later it has the sign right.\n"
             "This is one run with one seed. Another seed has another story on the way, so a single curve says little about a method."
         )
