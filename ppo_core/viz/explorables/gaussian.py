@@ -37,8 +37,8 @@ class GaussianLab(Explorable):
         return (
             "Predict first: the policy sampled an action outside the bounds, the environment got the bound, and it went well. "
             "In which direction should the mean move? And which action's log-probability says so?\n"
-            "Choose “the mean outside” and compare the two bars of μ. Then look at the mean of all draws: what do clipped actions do to σ, when "
-            "no reward asks for anything? Last, squash instead."
+            "Choose “the mean outside” and compare the two bars of μ. Then choose “just outside” and look at the mean of all draws: what do "
+            "clipped actions do to σ, when no reward asks for anything? Last, squash instead."
         )
 
     @traitlets.default("explanation")
@@ -48,7 +48,7 @@ class GaussianLab(Explorable):
             "happens to an action after the draw.\n"
             "The clipped action was never drawn from this density. With the mean inside the bounds, it is never further from the mean than the sampled one. So in the mean "
             "over all draws the pull on log σ is below zero, and the policy becomes narrower with no reward behind it. With the mean outside, the clipped action can lie "
-            "on the other side of the mean: to make it more probable, the mean moves to the bounds, away from the action that was drawn. Far outside, σ grows as well.\n"
+            "on the other side of the mean: to make it more probable, the mean moves to the bounds, away from the action that was drawn. Far enough outside, σ grows as well.\n"
             "Squashing loses nothing: each sampled action has one executed action, whose density is divided by the slope of tanh. That factor contains neither "
             "μ nor σ, so ratios and pulls are the same. The mistake there is to put the squashed action itself into the Gaussian formula. "
             "With a large σ almost all squashed actions lie near a bound."
