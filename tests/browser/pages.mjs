@@ -270,6 +270,8 @@ const KEYS = {
   radio: ["ArrowRight", "ArrowLeft"], checkbox: ["Space"], button: ["Space"], submit: ["Space"],
 };
 
+const ENDS = { range: ["Home", "End"], "select-one": ["Home", "End"] }; // extreme values do nothing silly
+
 async function moveByKeyboard(tab, index, patience) {
   const box = tab.locator(LIVE).nth(index);
   const name = `explorable ${index + 1}`;
@@ -305,6 +307,12 @@ async function moveByKeyboard(tab, index, patience) {
     if (!keys || control.fixed || control.type === "button" || control.type === "submit") continue;
     if (await answers(tab, box, keys)) moved += 1;
     else faults.push(`${name}: "${control.label}" (${control.type}) moves nothing`);
+    for (const end of ENDS[control.type] ?? []) {
+      await tab.keyboard.press(end);
+      await tab.waitForTimeout(60);
+      const silly = await box.evaluate((element) => /\bNaN\b|\bundefined\b|\bInfinity\b|\[object /.exec(element.innerText + [...element.querySelectorAll("svg *")].map((part) => [...part.attributes].map((a) => a.value).join(" ")).join(" "))?.[0]);
+      if (silly) faults.push(`${name}: "${control.label}" at its ${end === "Home" ? "lower" : "upper"} end shows ${silly}`);
+    }
   }
   const unreached = await box.evaluate((element, { controls, numbers }) => {
     const radios = new Set();

@@ -55,6 +55,7 @@ GOOD_IMAGE = (
 SLIDER = """<div class="explorable"><label>λ <input type="range" min="0" max="10" value="3"></label><output>3</output></div>
 <script>document.querySelector("input").oninput = (e) => { document.querySelector("output").value = e.target.value; };</script>"""
 DEAD = SLIDER.replace('document.querySelector("output").value = e.target.value;', "")
+SILLY = SLIDER.replace("= e.target.value", "= Math.log(e.target.value - 9) * 0 + Number(e.target.value)")
 STUCK = SLIDER.replace("<input ", '<input tabindex="-1" ')
 MATHS = '<p><span class="math">\\({}\\)</span></p><script defer src="tex-svg.js"></script>'
 DARK = "<style>@media (prefers-color-scheme: dark) {{ body {{ background: #111; color: {}; }} }}</style><p>Some words to read.</p>"
@@ -93,6 +94,7 @@ FAULTS = {
     "pale text in the dark only": (DARK.format("#333"), "axe color-contrast (serious)"),
     "a dead slider": (DEAD, 'explorable 1: "λ" (range) moves nothing'),
     "a slider that Tab does not reach": (STUCK, 'explorable 1: "λ" cannot be reached with the Tab key'),
+    "a silly number at the end": (SILLY, 'explorable 1: "λ" at its lower end shows NaN'),
     "an explorable that did not start": ('<div class="explorable"><p>In words.</p></div>', "explorable 1 did not start"),
     "a widget that needs a kernel": ('<script type="application/vnd.jupyter.widget-view+json">{}</script>', "1 widget(s) that need a kernel"),
 }  # fmt: skip

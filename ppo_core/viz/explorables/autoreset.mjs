@@ -29,7 +29,7 @@ export function calls(mode, limit, count = CALLS) {
 
 // --- the picture -------------------------------------------------------------------------------------------------
 
-const MODES = [["NEXT_STEP", "NEXT_STEP: reset in the next step"], ["SAME_STEP", "SAME_STEP: reset in the same step"], ["DISABLED", "DISABLED: you reset with a mask"]];
+const MODES = [["NEXT_STEP", "NEXT_STEP, a call later"], ["SAME_STEP", "SAME_STEP, at once"], ["DISABLED", "DISABLED, by your mask"]];
 const HEIGHT = 76;
 
 export function render({ model, el }) {
