@@ -296,6 +296,13 @@ def number_by_chapter(assign):
     return assign_figure_numbers
 
 
+def mend_module_list(app, pagename, templatename, context, doctree):
+    """The list of sources: viewcode puts the list of a package's modules beside its entry, it belongs inside."""
+    if pagename == "_modules/index":
+        body = re.sub(r"</li>\s*<ul>", "\n<ul>", context["body"])
+        context["body"] = re.sub(r"</ul>(?=\s*(?:<li>|</ul>))", "</ul></li>", body)
+
+
 def setup(app):
     if not hasattr(TocTreeCollector.assign_figure_numbers, "by_chapter"):
         TocTreeCollector.assign_figure_numbers = number_by_chapter(TocTreeCollector.assign_figure_numbers)
@@ -305,5 +312,6 @@ def setup(app):
     app.connect("doctree-read", name_exercise_prompts)
     app.connect("missing-reference", find_by_short_name)
     app.connect("html-page-context", complete_launch_buttons, priority=900)
+    app.connect("html-page-context", mend_module_list)
     app.connect("build-finished", copy_mathjax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

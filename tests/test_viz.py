@@ -316,7 +316,8 @@ def test_in_a_real_kernel_each_picture_is_one_output_with_its_words() -> None:
     assert 'alt="A line that rises."' in figure[0]["data"]["text/html"]
     assert [output["output_type"] for output in curve] == ["display_data"]
     assert "from 0 at 0 to 9 at 3" in curve[0]["data"]["text/plain"]
-    assert set(gantt[0]["data"]) == {"text/plain", "text/html", "application/vnd.jupyter.widget-view+json"}
+    widget = "application/vnd.jupyter.widget-view+json"
+    assert set(gantt[0]["data"]) == {"text/plain", "text/html", "image/png", widget}
     assert '"num_envs": 3' in gantt[0]["data"]["text/html"]
     assert gantt[0]["data"]["text/plain"].startswith("Where the time of a step goes: ")
     said = "".join(output["text"] for output in stopped if output["output_type"] == "stream")

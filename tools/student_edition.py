@@ -277,7 +277,7 @@ def student_version(path: Path):
     return nb
 
 
-CHECK_CALL = re.compile(r'^(?:\w+ = )?check\("(\w+)", \w+\);?$')
+CHECK_CALL = re.compile(r'^(?:from ppo_core\.teach import [\w, ]+\n+)?(?:\w+ = )?check\("(\w+)", \w+\);?$')
 
 
 def store_not_started(nb) -> None:
