@@ -293,7 +293,7 @@ def store_not_started(nb) -> None:
                 )
             with contextlib.redirect_stdout(io.StringIO()) as printed:
                 check(call[1], ...)
-            cell.metadata["tags"] = [*cell.metadata["tags"], notebooks.STORED]
+            cell.metadata["tags"] = sorted({*cell.metadata["tags"], notebooks.STORED})
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed.getvalue())]
             cell.execution_count = 1
 
