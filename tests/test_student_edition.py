@@ -260,3 +260,18 @@ def test_the_pack_is_one_zip_with_the_student_edition_the_book_and_the_package(
     start = (dist / workshop.NAME / "START-HERE.md").read_text(encoding="utf-8")
     assert "-c requirements.lock" in start and "ppo_core doctor" in start and "--no-index" not in start
     assert "--no-index" in workshop.start_text(wheels=True, version="0")
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_a_room_without_a_network_gets_the_cpu_build_of_torch(
+    tmp_path: Path, monkeypatch, reachable: bool
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(workshop, "pip", lambda *arguments: asked.append([str(part) for part in arguments]))
+    monkeypatch.setattr(workshop.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(workshop.make, "reachable", lambda url: reachable)
+    workshop.collect(tmp_path)
+    torch, rest = asked
+    assert torch[-1] == f"torch=={workshop.make.TORCH}+cpu" and "--no-deps" in torch
+    assert (workshop.make.CPU_INDEX in torch) is reachable
+    assert rest[-1] == "ppo-core[lab]" and "--find-links" in rest and str(tmp_path) in rest
