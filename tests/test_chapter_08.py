@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import importlib.util
 import json
 from itertools import islice
-from pathlib import Path
 
 import pytest
+from studies import load_script, read_study
 
 from ppo_core import PPOConfig
 
-SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "ch08_epochs.py"
+NAME = "ch08_epochs"
 
 
 @pytest.fixture
 def script(monkeypatch):
-    monkeypatch.syspath_prepend(SCRIPT.parent)  # as when it is run: it may import what stands beside it
-    spec = importlib.util.spec_from_file_location("ch08_epochs", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(NAME, monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def study() -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Header and rows of the stored study."""
-    lines = SCRIPT.with_suffix(".csv").read_text(encoding="utf-8").splitlines()
-    header = dict(line[2:].split(": ", 1) for line in lines if line.startswith("#"))
-    return header, list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    return read_study(NAME)
 
 
 def test_the_stored_study_used_the_default_settings(study) -> None:

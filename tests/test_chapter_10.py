@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import importlib.util
 import json
 import re
 from pathlib import Path
 
 import pytest
+from studies import load_script, read_study
 
 from ppo_core import IterationStats, PPOConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "10_ppo_assembled.ipynb"
-SCRIPT = ROOT / "benchmarks" / "ch10_cartpole_seeds.py"
+NAME = "ch10_cartpole_seeds"
 
 
 def metrics_table() -> list[list[str]]:
@@ -36,10 +35,7 @@ def test_every_metric_has_a_unit_and_a_window() -> None:
 
 @pytest.fixture(scope="module")
 def study() -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Header and rows of the stored study."""
-    lines = SCRIPT.with_suffix(".csv").read_text(encoding="utf-8").splitlines()
-    header = dict(line[2:].split(": ", 1) for line in lines if line.startswith("#"))
-    return header, list(csv.DictReader(line for line in lines if not line.startswith("#")))
+    return read_study(NAME)
 
 
 def test_the_stored_study_used_the_default_settings(study) -> None:
@@ -50,10 +46,7 @@ def test_the_stored_study_used_the_default_settings(study) -> None:
 
 def test_the_stored_study_is_what_its_script_writes(study, monkeypatch) -> None:
     """The first row of the last seed, computed again, and the iterations that have a row."""
-    monkeypatch.syspath_prepend(SCRIPT.parent)  # as when it is run: it may import what stands beside it
-    spec = importlib.util.spec_from_file_location("ch10_cartpole_seeds", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script(NAME, monkeypatch)
     header, rows = study
     seed = int(header["seeds"].split(", ")[-1])
     stored = [row for row in rows if int(row["seed"]) == seed]

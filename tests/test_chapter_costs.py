@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from pathlib import Path
 
 import pytest
+from studies import read_study
 
 ROOT = Path(__file__).resolve().parents[1]
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -23,8 +23,7 @@ def text_of(path: Path) -> str:
 
 
 def measured() -> dict[str, float]:
-    lines = (ROOT / "benchmarks" / "chapter_seconds.csv").read_text(encoding="utf-8").splitlines()
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
+    _, rows = read_study("chapter_seconds")
     return {row["chapter"]: float(row["seconds"]) for row in rows}
 
 

@@ -11,6 +11,27 @@ class Wrong(Exception):
     """Raised by a case's `test`: the answer is wrong; the message says which idea is missing and where it is explained."""
 
 
+NO_GRADIENT = (
+    "The numbers are right, but no gradient flows through them, so that no policy could learn from them. Stay in torch: "
+    "no numpy, no item(), no detach()."
+)
+
+
+def differentiable(answer: Callable[..., Any], *arguments: Any, otherwise: str = NO_GRADIENT) -> Any:
+    """What the answer returns for `arguments`: a tensor that carries a gradient. Raises: Wrong(otherwise) if it does not."""
+    import torch
+
+    try:
+        result = answer(*arguments)
+    except RuntimeError as error:
+        if "requires grad" not in str(error):
+            raise
+        result = None
+    if not isinstance(result, torch.Tensor) or not result.requires_grad:
+        raise Wrong(otherwise)
+    return result
+
+
 @dataclass(frozen=True)
 class Case:
     """One question to an answer.

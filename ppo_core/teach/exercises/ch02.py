@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong
+from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong, differentiable
 
 
 def exact_probabilities(row: Sequence[float]) -> list[decimal.Decimal]:
@@ -68,17 +68,7 @@ def _gradient_of(answer: Callable[..., Any], logits: Any, *others: Any) -> np.nd
     import torch
 
     leaf = logits.clone().requires_grad_()
-    try:
-        result = answer(leaf, *others)
-    except RuntimeError as error:
-        if "requires grad" not in str(error):
-            raise
-        result = None
-    if not isinstance(result, torch.Tensor) or not result.requires_grad:
-        raise Wrong(
-            "The numbers are right, but no gradient flows through them, so that no policy could learn from them. Stay in torch: "
-            "no numpy, no item(), no detach()."
-        )
+    result = differentiable(answer, leaf, *others)
     return torch.autograd.grad(result.sum(), leaf)[0].numpy()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong
+from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong, differentiable
 
 # ---------------------------------------------------------------------------------------------------------------
 # discounted_returns(rewards, terminated, truncated, gamma) -> returns-to-go, all [T, N]
@@ -520,21 +520,15 @@ def _gradient_is_exact(answer: Callable[..., Any]) -> None:
     import torch
 
     states, actions, rewards, alive = stones_batch()
+    no_gradient = (
+        "The number is right, but no gradient flows to the policy. Detach the weights only, never the log-probabilities; "
+        "no item(), no numpy."
+    )
     for height in (0.0, 2.0):
         logits = torch.zeros(4, 2, dtype=torch.double, requires_grad=True)
         per_stone = torch.full((4,), height, dtype=torch.double, requires_grad=True)
         logprobs = torch.log_softmax(logits, -1)[states, actions]
-        try:
-            loss = answer(logprobs, rewards, per_stone[states], alive)
-        except RuntimeError as error:
-            if "requires grad" not in str(error):
-                raise
-            loss = None
-        if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
-            raise Wrong(
-                "The number is right, but no gradient flows to the policy. Detach the weights only, never the log-probabilities; "
-                "no item(), no numpy."
-            )
+        loss = differentiable(answer, logprobs, rewards, per_stone[states], alive, otherwise=no_gradient)
         grads = torch.autograd.grad(loss, [logits, per_stone], allow_unused=True)
         if grads[1] is not None and grads[1].abs().max() > 1e-9:
             raise Wrong(

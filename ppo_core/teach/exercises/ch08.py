@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong
+from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong, differentiable
 
 
 def exact_ratios(logprobs: Any, old_logprobs: Any) -> list[Decimal]:
@@ -84,17 +84,11 @@ def _carries_gradient(answer: Callable[..., Any]) -> None:
 
     new, old, values = (x.double() for x in samples(*OTHERS)())
     leaf = new.clone().requires_grad_()
-    try:
-        result = answer(leaf, old, values)
-    except RuntimeError as error:
-        if "requires grad" not in str(error):
-            raise
-        result = None
-    if not isinstance(result, torch.Tensor) or not result.requires_grad:
-        raise Wrong(
-            "The number is right, but no gradient flows through it, so that no policy could learn from it. Stay in torch: no numpy, no "
-            "item(), no detach()."
-        )
+    no_gradient = (
+        "The number is right, but no gradient flows through it, so that no policy could learn from it. Stay in torch: no numpy, no "
+        "item(), no detach()."
+    )
+    result = differentiable(answer, leaf, old, values, otherwise=no_gradient)
     (got,) = torch.autograd.grad(result, leaf)
     step = 1e-6
     shifts = torch.eye(len(leaf), dtype=torch.float64) * step

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong
+from ppo_core.teach.exercise import Case, Exercise, Misconception, Wrong, differentiable
 
 
 def gain(ratio: float, advantage: float, clip_coef: float) -> float:
@@ -88,17 +88,7 @@ def _carries_gradient(answer: Callable[..., Any]) -> None:
     logprobs, old_logprobs, advantages, clip_coef = _EVERY_KIND()
     leaf = logprobs.double().requires_grad_()
     old, advantages = old_logprobs.double(), advantages.double()
-    try:
-        result = answer(leaf, old, advantages, clip_coef)
-    except RuntimeError as error:
-        if "requires grad" not in str(error):
-            raise
-        result = None
-    if not isinstance(result, torch.Tensor) or not result.requires_grad:
-        raise Wrong(
-            "The numbers are right, but no gradient flows through them, so that no policy could learn from them. Stay in torch: "
-            "no numpy, no item(), no detach()."
-        )
+    result = differentiable(answer, leaf, old, advantages, clip_coef)
     (got,) = torch.autograd.grad(result.sum(), leaf)
     step = 1e-6
     up, down = (

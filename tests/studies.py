@@ -1,0 +1,28 @@
+"""The stored studies of benchmarks/: their tables, and the scripts that wrote them."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def read_study(name: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+    """Header and rows of benchmarks/NAME.csv."""
+    lines = (BENCHMARKS / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+    header = dict(line[2:].split(": ", 1) for line in lines if line.startswith("#"))
+    return header, list(csv.DictReader(line for line in lines if not line.startswith("#")))
+
+
+def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """benchmarks/NAME.py as a module; as when it is run, it may import what stands beside it."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
