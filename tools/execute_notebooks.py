@@ -34,6 +34,8 @@ FOUNDATIONS = (
     "ppo_core/**/*.mjs",
     "ppo_core/**/*.json",
     "ppo_core/**/*.css",
+    "ppo_core/**/*.png",
+    "ppo_core/**/*.safetensors",
     "benchmarks/**/*.py",
     "benchmarks/**/*.csv",
     "benchmarks/**/*.json",

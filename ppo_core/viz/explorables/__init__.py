@@ -2,7 +2,7 @@
 
 In JupyterLab, VS Code and Colab an explorable is an anywidget, whose traits Python can read and set. Its output also
 carries `text/html`, which holds the same module, its state and a small host: the built page runs it with no kernel,
-no network and from a file, and a reader without JavaScript gets the description in words.
+no network and from a file; a reader without JavaScript gets the description in words and a still picture.
 """
 
 from ppo_core.viz.explorables.autoreset import AutoresetTimeline
