@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import gymnasium as gym
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 if TYPE_CHECKING:
     from ppo_core.envs import StepResult
@@ -26,32 +26,31 @@ class Minibatch(NamedTuple):
 
 
 class Rollout:
-    """Storage for T steps of N environments, allocated once and written over by every rollout.
+    """Storage for T steps of N environments, allocated once and written over by every rollout; floats are `dtype`.
 
     `add` writes row t from NumPy; the tensors share that memory, so this is where NumPy becomes torch.
     """
 
-    def __init__(self, num_steps: int, num_envs: int, observation_space: gym.Space, action_space: gym.Space):
+    def __init__(
+        self,
+        num_steps: int,
+        num_envs: int,
+        observation_space: gym.Space,
+        action_space: gym.Space,
+        dtype: torch.dtype = torch.float32,
+    ):
         self.num_steps, self.num_envs = T, N = num_steps, num_envs
-        obs_dtype = torch.uint8 if observation_space.dtype == np.uint8 else torch.float32
-        action_dtype = torch.int64 if isinstance(action_space, gym.spaces.Discrete) else torch.float32
+        obs_dtype = torch.uint8 if observation_space.dtype == np.uint8 else dtype
+        action_dtype = torch.int64 if isinstance(action_space, gym.spaces.Discrete) else dtype
         self.obs = torch.zeros((T, N, *observation_space.shape), dtype=obs_dtype)
         self.next_obs = torch.zeros_like(self.obs)  # the true successor, also where an episode ended
-        self.actions = torch.zeros(
-            (T, N, *action_space.shape), dtype=action_dtype
-        )  # as sampled, before any clipping
-        self.rewards = torch.zeros((T, N))
-        self.terminated = torch.zeros((T, N), dtype=torch.bool)
-        self.truncated = torch.zeros((T, N), dtype=torch.bool)
-        self.logprobs = torch.zeros((T, N))
-        self.values = torch.zeros((T, N))
-        self.next_values = torch.zeros((T, N))
-        self.advantages = torch.zeros((T, N))
-        self.returns = torch.zeros((T, N))
-        self._rows = [
-            x.numpy()
-            for x in (self.obs, self.actions, self.next_obs, self.rewards, self.terminated, self.truncated)
-        ]
+        # As sampled, before any clipping.
+        self.actions = torch.zeros((T, N, *action_space.shape), dtype=action_dtype)
+        self.terminated, self.truncated = torch.zeros((2, T, N), dtype=torch.bool)
+        self.rewards, self.logprobs, self.values = torch.zeros((3, T, N), dtype=dtype)
+        self.next_values, self.advantages, self.returns = torch.zeros((3, T, N), dtype=dtype)
+        names = ("obs", "actions", "next_obs", "rewards", "terminated", "truncated")
+        self._rows = {name: getattr(self, name).numpy() for name in names}
 
     def add(self, t: int, obs: np.ndarray, actions: np.ndarray, result: StepResult) -> None:
         """Write step t: what the policy saw, [N, *obs], what it did, [N] or [N, A], and what came of it.
@@ -59,21 +58,14 @@ class Rollout:
         Raises: ValueError if a shape differs from the storage (NumPy would broadcast it silently).
         """
         step = (obs, actions, result.next_obs, result.rewards, result.terminated, result.truncated)
-        for name, rows, value in zip(
-            ("obs", "actions", "next_obs", "rewards", "terminated", "truncated"),
-            self._rows,
-            step,
-            strict=True,
-        ):
+        for (name, rows), value in zip(self._rows.items(), step, strict=True):
             if value.shape != rows.shape[1:]:
                 raise ValueError(
                     f"{name} has shape {value.shape}, expected {rows.shape[1:]} in row {t} of the rollout"
                 )
             rows[t] = value
 
-    def minibatches(
-        self, num_minibatches: int, generator: torch.Generator | None = None
-    ) -> Iterator[Minibatch]:
+    def minibatches(self, num_minibatches: int, generator: Generator | None = None) -> Iterator[Minibatch]:
         """One epoch: every step exactly once, in random order, in parts that differ in size by one step at most."""
         order = torch.randperm(self.num_steps * self.num_envs, generator=generator)
         stored = (self.obs, self.actions, self.logprobs, self.advantages, self.returns, self.values)

@@ -36,13 +36,21 @@ def check_seed(seed: int | None, first: bool) -> int | None:
     return int(seed)
 
 
-def check_equal_spaces(spaces: Sequence[tuple[gym.Space, gym.Space]]) -> None:
-    """All environments must have the spaces of environment 0, or an EnvironmentFault names the first that differs."""
-    for i, pair in enumerate(spaces):
+def check_mode(check: str, first_index: int) -> None:
+    """How often answers are checked, and the index of environment 0, or a ConfigError."""
+    if check not in ("always", "first"):
+        raise ConfigError(f"check={check!r} must be 'always' or 'first'")
+    if isinstance(first_index, bool) or not isinstance(first_index, int) or first_index < 0:
+        raise ConfigError(f"first_index={first_index!r} must be an integer, at least 0")
+
+
+def check_equal_spaces(spaces: Sequence[tuple[gym.Space, gym.Space]], first_index: int = 0) -> None:
+    """All environments must have the spaces of the first, or an EnvironmentFault names one that differs."""
+    for i, pair in enumerate(spaces, first_index):
         for kind, mine, first in zip(("observation_space", "action_space"), pair, spaces[0], strict=True):
             if mine != first:
                 raise EnvironmentFault(
-                    f"environment {i} has {kind} {mine}, but environment 0 has {first}: "
+                    f"environment {i} has {kind} {mine}, but environment {first_index} has {first}: "
                     "all environments of a vector need equal spaces"
                 )
 
@@ -86,12 +94,12 @@ def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
     return actions
 
 
-def check_finite(obs: np.ndarray, first: int = 0) -> np.ndarray:
-    """Observations [N, *obs] of environments `first` onward, all finite, or an EnvironmentFault."""
+def check_finite(obs: np.ndarray, first_index: int = 0) -> np.ndarray:
+    """Observations [N, *obs] of environments `first_index` onward, all finite, or an EnvironmentFault."""
     if obs.dtype.kind == "f" and not np.isfinite(obs).all():
         i = int(np.argwhere(~np.isfinite(obs))[0][0])
         raise EnvironmentFault(
-            f"environment {first + i}: observation {shorten(obs[i])} holds a NaN or an infinity"
+            f"environment {first_index + i}: observation {shorten(obs[i])} holds a NaN or an infinity"
         )
     return obs
 

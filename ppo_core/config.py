@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ppo_core.errors import ConfigError
 
 
 def setting(
-    default: Any, help: str, unit: str = "", at_least: float | None = None, at_most: float | None = None
+    default: Any, help: str, unit: str = "", at_least: Any = None, at_most: Any = None, choices: tuple = ()
 ) -> Any:
-    """A dataclass field that carries its own help text, unit and range."""
-    return field(default=default, metadata={"help": help, "unit": unit, "range": (at_least, at_most)})
+    """A dataclass field that carries its own help text, unit and range, or the words to choose from."""
+    allowed = {"range": (at_least, at_most), "choices": choices}
+    return field(default=default, metadata={"help": help, "unit": unit, **allowed})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +51,15 @@ class PPOConfig:
     target_kl: float | None = setting(None, "end an update once its KL divergence is above this", "nats", at_least=0.0)
 
     hidden_size: int = setting(64, "width of the two hidden layers of actor and critic", "units", at_least=1)
+    gradient: str = setting("autograd", "who differentiates the loss: autograd, or analytic (by hand, for the stock policy)", choices=("autograd", "analytic"))
+    dtype: str = setting("float32", "numbers from the policy inward: float32 or float64", choices=("float32", "float64"))
+    check: str = setting("always", "answers of environments that are checked: always, or first (of each)", choices=("always", "first"))
     torch_threads: int = setting(1, "1 is fastest for small networks; 0: torch's own choice", "threads", at_least=0)
     # fmt: on
 
     def __post_init__(self) -> None:
         for f in fields(self):
-            _check(f.name, getattr(self, f.name), f.type, *f.metadata["range"])
+            _check(f, getattr(self, f.name))
         if self.num_minibatches > self.batch_size:
             raise ConfigError(
                 f"num_minibatches={self.num_minibatches} is more than the {self.batch_size} steps of a rollout "
@@ -130,17 +134,15 @@ def _known(settings: dict[str, Any]) -> None:
             )
 
 
-def _check(name: str, value: Any, declared: str, at_least: float | None, at_most: float | None) -> None:
-    kinds = {
-        "str": str,
-        "bool": bool,
-        "int": int,
-        "float": (int, float),
-        "float | None": (int, float, type(None)),
-    }
-    if not isinstance(value, kinds[declared]) or (isinstance(value, bool) and declared != "bool"):
-        raise ConfigError(f"{name}={value!r} must be of type {declared}, got {type(value).__name__}")
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+def _check(f: Field, value: Any) -> None:
+    name, choices, (at_least, at_most) = f.name, f.metadata["choices"], f.metadata["range"]
+    number = (int, float)
+    kinds = {"str": str, "bool": bool, "int": int, "float": number, "float | None": (*number, type(None))}
+    if not isinstance(value, kinds[f.type]) or (isinstance(value, bool) and f.type != "bool"):
+        raise ConfigError(f"{name}={value!r} must be of type {f.type}, got {type(value).__name__}")
+    if choices and value not in choices:
+        raise ConfigError(f"{name}={value!r} must be {' or '.join(map(repr, choices))}")
+    if isinstance(value, number) and not isinstance(value, bool):
         if value != value or value in (float("inf"), float("-inf")):
             raise ConfigError(f"{name}={value} must be a finite number")
         if (at_least is not None and value < at_least) or (at_most is not None and value > at_most):

@@ -20,6 +20,7 @@ from ppo_core.checks import (
     check_env_fns,
     check_equal_spaces,
     check_finite,
+    check_mode,
     check_seed,
     shorten,
 )
@@ -82,10 +83,11 @@ class Slot:
     """One environment of a vector: it seeds each episode, checks every answer and resets when an episode ends.
 
     The serial and the parallel environment are both made of slots, which is why their numbers are equal.
+    With check="first" only the first answers of `reset` and `step` are checked; `index` is part of every seed.
     """
 
-    def __init__(self, env_fn: EnvFn, index: int):
-        self.env = env_fn()
+    def __init__(self, env_fn: EnvFn, index: int, check: str = "always"):
+        self.env, self.always, self.steps_checked = env_fn(), check == "always", 0
         if not (hasattr(self.env, "step") and hasattr(self.env, "reset")):
             raise EnvironmentFault(
                 f"environment {index}: env_fn returned {self.env!r}, expected a gymnasium.Env"
@@ -104,11 +106,15 @@ class Slot:
             raise EnvironmentFault(
                 f"environment {self.index}: reset() returned {shorten(answer)}, expected (observation, info)"
             )
-        return self._checked(answer[0])
+        return self._checked(answer[0]) if self.always or self.episode == 0 else answer[0]
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, np.ndarray | None]:
         """Step, and reset if the episode ended. Returns (obs, reward, terminated, truncated, last obs or None)."""
         answer = self.env.step(action)
+        if self.steps_checked and not self.always:
+            obs, reward, terminated, truncated, _ = answer
+            return self._reset_if_ended(obs, reward, terminated, truncated)
+        self.steps_checked += 1
         try:
             obs, reward, terminated, truncated, _ = answer
             reward = float(reward)
@@ -121,7 +127,9 @@ class Slot:
             raise EnvironmentFault(
                 f"environment {self.index}: step() returned reward {reward}, expected a finite number"
             )
-        obs = self._checked(obs)
+        return self._reset_if_ended(self._checked(obs), reward, terminated, truncated)
+
+    def _reset_if_ended(self, obs: np.ndarray, reward: float, terminated: bool, truncated: bool) -> tuple:
         if terminated or truncated:
             last = obs.copy()  # the environment may write its next observation into the same array
             return self.reset(None), reward, bool(terminated), bool(truncated), last
@@ -158,20 +166,24 @@ class SerialVectorEnv:
     """N environments stepped one after the other in this process.
 
     Args: `env_fns`, N zero-argument callables that each make one environment (a lambda or a class from a
-    notebook cell is fine). A context manager; `close()` may be called any number of times.
+    notebook cell is fine). `check`: "always", or "first" (the first answers of each environment; later ones must
+    still be finite). `first_index`: the number of environment 0 in seeds and messages, where others have its lower
+    numbers. A context manager; `close()` may be called any number of times.
     Raises: EnvironmentFault if an environment breaks its contract, OutOfStep before the first `reset()` and
     after `close()`, ConfigError for wrong actions, before any environment has moved.
     """
 
-    def __init__(self, env_fns: Sequence[EnvFn]):
-        self.env_fns = check_env_fns(env_fns)
+    def __init__(self, env_fns: Sequence[EnvFn], check: str = "always", first_index: int = 0):
+        check_mode(check, first_index)
+        self.env_fns, self.first_index = check_env_fns(env_fns), first_index
         self.num_envs = len(self.env_fns)
         self._slots: list[Slot] = []
         self._state, self._seed = "before the first reset()", None
         try:
-            for index, env_fn in enumerate(self.env_fns):
-                self._slots.append(Slot(env_fn, index))
-            check_equal_spaces([(slot.env.observation_space, slot.env.action_space) for slot in self._slots])
+            for index, env_fn in enumerate(self.env_fns, first_index):
+                self._slots.append(Slot(env_fn, index, check))
+            spaces = [(slot.env.observation_space, slot.env.action_space) for slot in self._slots]
+            check_equal_spaces(spaces, first_index)
         except BaseException:
             self.close()
             raise
@@ -205,7 +217,7 @@ class SerialVectorEnv:
             raise OutOfStep(f"{call} after close(): make a new environment")
 
     def _ready(self, obs: np.ndarray) -> np.ndarray:
-        obs = check_finite(obs.astype(self._slots[0].dtype, copy=False))
+        obs = check_finite(obs.astype(self._slots[0].dtype, copy=False), self.first_index)
         self._state = "ready"
         return obs
 
@@ -220,9 +232,8 @@ class SerialVectorEnv:
         rewards = np.empty(self.num_envs, np.float32)
         terminated, truncated = np.zeros((2, self.num_envs), bool)
         last_obs = []
-        for i, (slot, action) in enumerate(
-            zip(self._slots, actions.tolist() if actions.ndim == 1 else actions, strict=True)
-        ):
+        each = actions.tolist() if actions.ndim == 1 else actions
+        for i, (slot, action) in enumerate(zip(self._slots, each, strict=True)):
             obs[i], rewards[i], terminated[i], truncated[i], last = slot.step(action)
             if last is not None:
                 last_obs.append((i, last))
@@ -231,8 +242,9 @@ class SerialVectorEnv:
             next_obs = obs.copy()
             for i, last in last_obs:
                 next_obs[i] = last
-            check_finite(next_obs)
-        result = StepResult(check_finite(obs), next_obs, rewards, terminated, truncated)
+            check_finite(next_obs, self.first_index)
+        check_finite(obs, self.first_index)
+        result = StepResult(obs, next_obs, rewards, terminated, truncated)
         self._state = "ready"  # last: after an interrupt these rows are lost, and the next step is refused
         return result
 

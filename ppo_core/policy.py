@@ -47,11 +47,8 @@ class ActorCritic(nn.Module):
                 "wrap the environment, for example in gymnasium.wrappers.FlattenObservation"
             )
         self.is_discrete = isinstance(action_space, gym.spaces.Discrete) and action_space.start == 0
-        if not self.is_discrete and not (
-            isinstance(action_space, gym.spaces.Box)
-            and len(action_space.shape) == 1
-            and action_space.dtype.kind == "f"
-        ):
+        is_vector = isinstance(action_space, gym.spaces.Box) and len(action_space.shape) == 1
+        if not self.is_discrete and not (is_vector and action_space.dtype.kind == "f"):
             raise UnsupportedSpaceError(
                 f"action_space {action_space} is neither Discrete (from 0) nor a Box of floats of shape [A]: "
                 "wrap the environment so that it is"
@@ -77,9 +74,15 @@ class ActorCritic(nn.Module):
 
     def noise(self, *shape: int, generator: torch.Generator | None = None) -> Tensor:
         """Randomness for `act`, [*shape, A]: Gumbel for Discrete actions, standard normal for Box actions."""
+        noise = torch.empty(*shape, self.action_size, dtype=self.dtype)
         if self.is_discrete:
-            return -torch.empty(*shape, self.action_size).exponential_(generator=generator).log()
-        return torch.randn(*shape, self.action_size, generator=generator)
+            return -noise.exponential_(generator=generator).log()
+        return noise.normal_(generator=generator)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights, and of every number computed with them."""
+        return next(self.parameters()).dtype
 
     @torch.no_grad()
     def act(self, obs: Tensor, noise: Tensor | None = None) -> Tensor:
@@ -94,7 +97,7 @@ class ActorCritic(nn.Module):
         return out if noise is None else out + self.log_std.exp() * noise
 
     def _flat(self, obs: Tensor) -> Tensor:
-        return obs.reshape(-1, self.obs_size).to(torch.float32)
+        return obs.reshape(-1, self.obs_size).to(self.dtype)
 
 
 def categorical(logits: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,14 +157,11 @@ def numpy_act(policy: ActorCritic) -> Callable[[np.ndarray, np.ndarray | None], 
         return lambda obs, noise: policy.act(
             torch.from_numpy(obs), None if noise is None else torch.from_numpy(noise)
         ).numpy()
-    layers = [
-        (m.weight.detach().numpy().T, m.bias.detach().numpy())
-        for m in policy.actor
-        if isinstance(m, nn.Linear)
-    ]
+    linears = [m for m in policy.actor if isinstance(m, nn.Linear)]
+    layers = [(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in linears]
 
     def act(obs: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
-        x = obs.reshape(len(obs), policy.obs_size).astype(np.float32, copy=False)
+        x = obs.reshape(len(obs), policy.obs_size).astype(layers[0][0].dtype, copy=False)
         for weight, bias in layers[:-1]:
             x = np.tanh(x @ weight + bias)
         weight, bias = layers[-1]

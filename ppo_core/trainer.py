@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ppo_core.buffer import Rollout
+from ppo_core.analytic import AnalyticGradient
+from ppo_core.buffer import Minibatch, Rollout
 from ppo_core.checkpoint import load_checkpoint, save_checkpoint
 from ppo_core.checks import check_seed
 from ppo_core.config import PPOConfig
@@ -44,9 +45,7 @@ class IterationStats(NamedTuple):
     approx_kl: float  # mean; nats, estimator k3
     clip_frac: float  # mean share of samples with |ratio - 1| > ε
     grad_norm: float  # mean; before clipping
-    explained_variance: (
-        float  # 1 - Var(returns - values) / Var(returns) of the rollout, before the update; at most 1
-    )
+    explained_variance: float  # 1 - Var(returns - values) / Var(returns) before the update; at most 1
     learning_rate: float  # used in this iteration
     epochs: int  # passes over the rollout; fewer than update_epochs only where target_kl stopped them
     steps_per_second: float  # environment steps per second of wall time, collecting and updating together
@@ -64,21 +63,19 @@ class Trainer:
         self.config = config
         if config.torch_threads:
             torch.set_num_threads(config.torch_threads)
-        if env is not None and env.num_envs != config.num_envs:
-            raise ConfigError(
-                f"env has {env.num_envs} environments, but num_envs={config.num_envs}: make the two equal"
-            )
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.env = env if env is not None else make_vector_env(config)
+        self.env = self._environments(env)
         spaces = self.env.single_observation_space, self.env.single_action_space
-        self.policy = policy or ActorCritic(*spaces, config.hidden_size, self.generator)
+        dtype = getattr(torch, config.dtype)
+        self.policy = (policy or ActorCritic(*spaces, config.hidden_size, self.generator)).to(dtype)
         self.weights = flatten_parameters(self.policy)
         adam = {"lr": config.learning_rate, "eps": config.adam_eps, "fused": True}
         self.optimizer = torch.optim.Adam([self.weights], **adam)
         self.act = numpy_act(self.policy)
-        self.rollout = Rollout(config.num_steps, config.num_envs, *spaces)
+        self.analytic = AnalyticGradient(self.policy, config) if config.gradient == "analytic" else None
+        self.rollout = Rollout(config.num_steps, self.env.num_envs, *spaces, dtype)
         self.iteration = self.global_step = 0
-        self.episodes = EpisodeLog(config.num_envs, no_actions=self.rollout.actions[:0, 0].numpy())
+        self.episodes = EpisodeLog(self.env.num_envs, no_actions=self.rollout.actions[:0, 0].numpy())
         self.obs = self.env.reset(seed=config.seed)  # [N, *obs]: what the policy sees next
         self._env_moved_on = False
         self._complete: tuple[dict, dict] | None = None  # while an iteration runs: what to go back to
@@ -128,9 +125,8 @@ class Trainer:
     def collect(self) -> None:
         """Step every environment T times with the present policy and compute advantages: fills `self.rollout`."""
         config, rollout = self.config, self.rollout
-        T, N = config.num_steps, config.num_envs
-        noise = self.policy.noise(T, N, generator=self.generator).numpy()  # [T, N, A]
-        for t in range(T):
+        noise = self._noise().numpy()  # [T, N, A]
+        for t in range(config.num_steps):
             actions = self.act(self.obs, noise[t])
             result = self.env.step(within_bounds(actions, self.env.single_action_space))
             rollout.add(t, self.obs, actions, result)
@@ -157,11 +153,8 @@ class Trainer:
         """Improve the policy on `self.rollout`. Returns (mean LossTerms, mean gradient norm, epochs done)."""
         config, terms, grad_norms = self.config, [], []
         for epoch in range(1, config.update_epochs + 1):
-            for minibatch in self.rollout.minibatches(config.num_minibatches, self.generator):
-                losses = ppo_loss(self.policy, minibatch, config)
-                self.weights.grad.zero_()
-                losses.loss.backward()
-                terms.append(losses._replace(loss=losses.loss.detach()))
+            for minibatch in self._minibatches():
+                terms.append(self._gradient(minibatch))
                 grad_norms.append(clip_gradient(self.weights.grad, config.max_grad_norm))
                 self._check_finite(f"gradient norm in epoch {epoch}", grad_norms[-1])
                 self.optimizer.step()
@@ -169,6 +162,34 @@ class Trainer:
             if config.target_kl is not None and epoch_kl > config.target_kl:
                 break
         return LossTerms(*map(mean, zip(*terms, strict=True))), mean(grad_norms), epoch
+
+    # ---- the parts of an iteration that a subclass may replace
+
+    def _environments(self, env: VectorEnv | None) -> VectorEnv:
+        """The N environments that this process steps: `env`, or those that the settings ask for."""
+        config = self.config
+        if env is not None and env.num_envs != config.num_envs:
+            raise ConfigError(
+                f"env has {env.num_envs} environments, but num_envs={config.num_envs}: make the two equal"
+            )
+        return env if env is not None else make_vector_env(config)
+
+    def _noise(self) -> Tensor:
+        """The randomness of all actions of a rollout, [T, N, A], drawn at once."""
+        return self.policy.noise(self.config.num_steps, self.config.num_envs, generator=self.generator)
+
+    def _minibatches(self) -> Iterator[Minibatch]:
+        """The minibatches of one epoch."""
+        return self.rollout.minibatches(self.config.num_minibatches, self.generator)
+
+    def _gradient(self, minibatch: Minibatch) -> LossTerms:
+        """The loss of a minibatch, without gradient; its gradient is left in `self.weights.grad`."""
+        if self.analytic is not None:
+            return self.analytic(minibatch)
+        losses = ppo_loss(self.policy, minibatch, self.config)
+        self.weights.grad.zero_()
+        losses.loss.backward()
+        return losses._replace(loss=losses.loss.detach())
 
     def _check_finite(self, name: str, tensor: Tensor) -> None:
         if torch.isfinite(tensor).all():
@@ -240,7 +261,7 @@ class Trainer:
         tensors, facts = load_checkpoint(path)
         if "weights" not in tensors or "config" not in facts:
             raise CheckpointError(f"{path} is a checkpoint, but not one of a trainer")
-        fixed = sorted({"env_id", "num_envs", "hidden_size", "seed"} & changes.keys())
+        fixed = sorted({"env_id", "num_envs", "hidden_size", "seed", "dtype"} & changes.keys())
         if fixed:
             raise ConfigError(
                 f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: "
@@ -305,7 +326,7 @@ def make_vector_env(config: PPOConfig) -> VectorEnv:
     env_fns = [partial(make_env, config.env_id)] * config.num_envs
     if config.num_workers:
         return ParallelVectorEnv(env_fns, num_workers=config.num_workers)
-    return SerialVectorEnv(env_fns)
+    return SerialVectorEnv(env_fns, config.check)
 
 
 def flatten_parameters(policy: nn.Module) -> nn.Parameter:

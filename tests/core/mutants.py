@@ -209,14 +209,14 @@ TRAINING = [
     M("target_kl ignored", "trainer", "if config.target_kl is not None and", "if False and", "updates_and_metrics_are_those_of_a_second_implementation"),
     M("gradient norm after clipping", "trainer", "return norm", "return grad.norm()", "updates_and_metrics_are_those_of_a_second_implementation"),
     # ---- the same numbers
-    M("global random state", "trainer", "self.policy.noise(T, N, generator=self.generator)", "self.policy.noise(T, N)", "one_seed_gives_one_history"),
+    M("global random state", "trainer", "self.config.num_envs, generator=self.generator)", "self.config.num_envs)", "one_seed_gives_one_history"),
     M("hash seed", "envs", "np.random.SeedSequence((seed, index, episode))", "np.random.SeedSequence((abs(hash(str(seed))), index, episode))", "a_new_process_gives_the_same_numbers"),
     M("evaluation without a seed", "evaluation", "self.policy.noise(len(obs), generator=self.generator)", "self.policy.noise(len(obs))", "evaluation_plays_whole_episodes"),
     M("no Adam in checkpoints", "trainer", 'if "adam.step" in tensors:', "if False:", "resuming_is_not_interrupting"),
     M("no random state in checkpoints", "trainer", 'self.generator.set_state(tensors["generator"])', "pass", "resuming_is_not_interrupting"),
     M("environments begin anew", "trainer", "self.episodes.count.tolist(), actions", "self.episodes.count.tolist(), [a[:0] for a in actions]", "resuming_is_not_interrupting"),
     M("B21", "trainer", 'value.copy_(tensors[f"buffer.{name}"])', "pass", "resuming_keeps_what_a_policy_remembers", "evaluation begins with fresh statistics of observations"),
-    M("another seed", "trainer", '"hidden_size", "seed"}', '"hidden_size"}', "resuming_refuses_what_cannot_go_on"),
+    M("another seed", "trainer", '"hidden_size", "seed", "dtype"}', '"hidden_size", "dtype"}', "resuming_refuses_what_cannot_go_on"),
     # ---- interrupts and faults
     M("half an iteration", "trainer", "self._set_state(*self._complete)", "pass", "an_interrupted_iteration_never_happened"),
     M("half a recovery", "trainer", "self._roll_back()\n            self._complete = self._state()", "self._complete = self._state()", "an_interrupt_at_any_line_never_happened"),

@@ -27,6 +27,7 @@ ARROWS: dict[str, set[str]] = {
     "buffer": {"errors"},
     "episodes": {"buffer", "errors"},
     "loss": {"errors"},
+    "analytic": {"policy", "buffer", "loss", "config", "errors"},
     "evaluation": {"envs", "errors"},
     "checkpoint": {"config", "errors"},
 }

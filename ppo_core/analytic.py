@@ -1,0 +1,189 @@
+"""The gradient of PPO's loss, by hand: what autograd did for you.
+
+Every function below goes forward and returns, beside its value, what the chain rule needs to go back: a derivative,
+or a function `pull` that takes the derivatives of the loss with respect to its outputs and gives those with respect
+to its inputs. All of it is NumPy on views of the policy's weights and gradients, which torch and Adam see too; for
+two small networks the arithmetic is short, and what remains of autograd's time is its calls.
+`d_x` is the derivative of the loss with respect to x, and has the shape of x.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from ppo_core.buffer import Minibatch
+from ppo_core.config import PPOConfig
+from ppo_core.errors import ConfigError
+from ppo_core.loss import LossTerms
+from ppo_core.policy import ActorCritic
+
+Pull = Callable[[np.ndarray, float], np.ndarray]
+
+
+class AnalyticGradient:
+    """`ppo_loss` of a minibatch, with its gradient left in the gradients of the policy's parameters.
+
+    L = L_policy + c₁ · L_value - c₂ · mean entropy, and the gradient of each part with respect to the outputs of the
+    networks is below; from there both networks go back layer by layer.
+
+    Args: an ActorCritic whose parameters have their gradients allocated (`flatten_parameters` does), and the settings.
+    Raises: ConfigError for a policy with other networks or another loss: only autograd can differentiate those.
+    Tested against autograd, and against differences of the loss itself.
+    """
+
+    def __init__(self, policy: ActorCritic, config: PPOConfig):
+        networks = getattr(policy, "actor", None), getattr(policy, "critic", None)
+        if type(policy) is not ActorCritic or not all(map(alternates, networks)):
+            raise ConfigError(
+                f"gradient='analytic' is written for the two tanh networks of ActorCritic, not for this "
+                f"{type(policy).__name__}: set gradient='autograd'"
+            )
+        self.policy, self.config = policy, config
+        self.actor, self.critic = TanhNetwork(policy.actor), TanhNetwork(policy.critic)
+
+    def __call__(self, minibatch: Minibatch) -> LossTerms:
+        """The loss of a minibatch, tensors [B, ...]. Returns LossTerms, scalars without gradient."""
+        config, B = self.config, len(minibatch.actions)
+        obs, actions, old_logprobs, advantages, returns, old_values = (x.numpy() for x in minibatch)
+        obs = obs.reshape(B, -1).astype(self.actor.dtype, copy=False)
+        if config.normalize_advantages and B > 1:
+            advantages = (advantages - advantages.mean()) / (advantages.std(ddof=1) + 1e-8)
+
+        head = categorical if self.policy.is_discrete else self._gaussian
+        logprobs, entropy, pull = head(self.actor.forward(obs), actions)
+        policy_loss, d_logprobs, approx_kl, clip_frac = surrogate(
+            logprobs, old_logprobs, advantages, config.clip_coef
+        )
+        self.actor.backward(pull(d_logprobs, -config.ent_coef / B))
+
+        old_values = old_values if config.clip_value_loss else None
+        values = self.critic.forward(obs)[:, 0]
+        value_loss, d_values = squared_error(values, returns, old_values, config.clip_coef)
+        self.critic.backward(config.vf_coef * d_values[:, None])
+
+        loss = policy_loss + config.vf_coef * value_loss - config.ent_coef * entropy
+        terms = np.array([loss, policy_loss, value_loss, entropy, approx_kl, clip_frac], obs.dtype)
+        return LossTerms(*torch.from_numpy(terms).unbind())
+
+    def _gaussian(self, mean: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, float, Pull]:
+        log_std = self.policy.log_std
+        return gaussian(mean, log_std.detach().numpy(), log_std.grad.numpy(), actions)
+
+
+class TanhNetwork:
+    """Linear layers with tanh between them, on views of torch's weights and gradients: [B, inputs] to [B, outputs].
+
+    y = x Wᵀ + b:   d_W = d_yᵀ x,   d_b = Σ d_y,   d_x = d_y W
+    y = tanh(x):    d_x = d_y (1 - y²)
+    """
+
+    def __init__(self, network: nn.Sequential):
+        linears = [m for m in network if isinstance(m, nn.Linear)]
+        self.weights = [(m.weight.detach().numpy(), m.bias.detach().numpy()) for m in linears]
+        self.gradients = [(m.weight.grad.numpy(), m.bias.grad.numpy()) for m in linears]
+        self.dtype = self.weights[0][0].dtype
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """The outputs [B, outputs] for x [B, inputs]; what each layer was given is kept for the way back."""
+        self.inputs = [x]
+        for weight, bias in self.weights[:-1]:
+            x = x @ weight.T
+            x += bias
+            self.inputs.append(np.tanh(x, out=x))
+        weight, bias = self.weights[-1]
+        return x @ weight.T + bias
+
+    def backward(self, d_y: np.ndarray) -> None:
+        """Write the gradient of every weight and bias, given d_y [B, outputs]."""
+        for k in reversed(range(len(self.weights))):
+            x, (d_weight, d_bias) = self.inputs[k], self.gradients[k]
+            np.matmul(d_y.T, x, out=d_weight)
+            d_y.sum(0, out=d_bias)
+            if k:
+                d_y = d_y @ self.weights[k][0]
+                x *= x
+                d_y *= np.subtract(1, x, out=x)  # x was tanh's output, and nobody needs it again
+
+
+def categorical(logits: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, float, Pull]:
+    """Log-probabilities [B] of `actions` [B] and mean entropy under π = softmax(logits), logits [B, A], and `pull`.
+
+    d log π(a) / d logits_b = [a = b] - π_b,   d H / d logits_b = -π_b (log π_b + H)
+    """
+    logits = logits - logits.max(-1, keepdims=True)
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    probs, rows = np.exp(log_probs), np.arange(len(actions))
+    entropy = -(probs * log_probs).sum(-1, keepdims=True)
+
+    def pull(d_logprobs: np.ndarray, d_entropy: float) -> np.ndarray:
+        d_logits = -probs * (d_logprobs[:, None] + d_entropy * (log_probs + entropy))
+        d_logits[rows, actions] += d_logprobs
+        return d_logits
+
+    return log_probs[rows, actions], entropy.mean(), pull
+
+
+def gaussian(
+    mean: np.ndarray, log_std: np.ndarray, d_log_std: np.ndarray, actions: np.ndarray
+) -> tuple[np.ndarray, float, Pull]:
+    """Log-densities [B] of `actions` [B, A] and entropy under N(mean [B, A], exp(log_std [A])²), and `pull`.
+
+    z = (a - mean) / σ:   d log π / d mean = z / σ,   d log π / d log σ = z² - 1,   d H / d log σ = 1
+    `pull` returns d_mean and writes the gradient of log_std into `d_log_std`.
+    """
+    scale = np.exp(-log_std)
+    z = (actions - mean) * scale
+    logprobs = -(0.5 * z * z + (log_std + 0.5 * math.log(2 * math.pi))).sum(-1)
+
+    def pull(d_logprobs: np.ndarray, d_entropy: float) -> np.ndarray:
+        d_log_std[:] = d_logprobs @ (z * z - 1) + len(z) * d_entropy
+        return d_logprobs[:, None] * z * scale
+
+    return logprobs, (log_std + 0.5 * math.log(2 * math.pi * math.e)).sum(), pull
+
+
+def surrogate(
+    logprobs: np.ndarray, old_logprobs: np.ndarray, advantages: np.ndarray, clip_coef: float
+) -> tuple[float, np.ndarray, float, float]:
+    """`clipped_policy_loss` of four arrays [B], its derivative d_logprobs [B], `approximate_kl` and clip_frac.
+
+    d L / d log π = -A · ratio / B, and 0 where A > 0 and ratio > 1 + ε, or A < 0 and ratio < 1 - ε
+    """
+    log_ratio = logprobs - old_logprobs
+    ratio = np.exp(log_ratio)
+    gains = ratio * advantages
+    clipped_gains = np.clip(ratio, 1 - clip_coef, 1 + clip_coef) * advantages
+    d_logprobs = np.where(gains <= clipped_gains, gains, 0) * (-1 / len(gains))
+    approx_kl = (np.expm1(log_ratio) - log_ratio).mean()
+    clip_frac = (np.abs(ratio - 1) > clip_coef).mean()
+    return -np.minimum(gains, clipped_gains).mean(), d_logprobs, approx_kl, clip_frac
+
+
+def squared_error(
+    values: np.ndarray, returns: np.ndarray, old_values: np.ndarray | None, clip_coef: float
+) -> tuple[float, np.ndarray]:
+    """`value_loss` of arrays [B], clipped around `old_values` unless they are None, and its derivative d_values [B].
+
+    d L / d V = (V - returns) / B; where the clipped error is the larger one, V does not matter outside the clip range
+    """
+    errors = values - returns
+    slopes = errors
+    if old_values is not None:
+        moved = values - old_values
+        clipped_errors = old_values + np.clip(moved, -clip_coef, clip_coef) - returns
+        taken = np.abs(errors) >= np.abs(clipped_errors)
+        slopes = np.where(taken | (np.abs(moved) <= clip_coef), errors, 0)
+        errors = np.where(taken, errors, clipped_errors)
+    return 0.5 * np.square(errors).mean(), slopes / len(errors)
+
+
+def alternates(network: nn.Module | None) -> bool:
+    """Whether a network is Linear, Tanh, Linear, ..., Linear, each with a bias."""
+    kinds = [type(m) for m in network] if isinstance(network, nn.Sequential) else []
+    expected = [nn.Linear, nn.Tanh] * (len(kinds) // 2) + [nn.Linear]
+    return kinds == expected and all(m.bias is not None for m in network if isinstance(m, nn.Linear))
