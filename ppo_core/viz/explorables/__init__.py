@@ -9,6 +9,7 @@ from ppo_core.viz.explorables.autoreset import AutoresetTimeline
 from ppo_core.viz.explorables.bandit import BanditLab
 from ppo_core.viz.explorables.base import Explorable, read_module
 from ppo_core.viz.explorables.baseline import BaselineLab
+from ppo_core.viz.explorables.budget import IterationBudget
 from ppo_core.viz.explorables.bughunt import BugHunt
 from ppo_core.viz.explorables.clip import ClipLab
 from ppo_core.viz.explorables.critic import CriticLab
@@ -31,6 +32,7 @@ __all__ = [
     "Explorable",
     "GAEExplorable",
     "GaussianLab",
+    "IterationBudget",
     "PolicyFilm",
     "RolloutShuffler",
     "SoftmaxLab",
