@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ppo_core.analytic import AnalyticGradient
 from ppo_core.buffer import Minibatch, Rollout
-from ppo_core.checkpoint import load_checkpoint, save_checkpoint
+from ppo_core.checkpoint import check_facts, check_fits, load_checkpoint, save_checkpoint
 from ppo_core.checks import check_seed
 from ppo_core.config import PPOConfig
 from ppo_core.envs import SerialVectorEnv, VectorEnv, make_env
@@ -259,9 +259,9 @@ class Trainer:
         Raises: CheckpointError, ConfigError.
         """
         tensors, facts = load_checkpoint(path)
-        if "weights" not in tensors or "config" not in facts:
-            raise CheckpointError(f"{path} is a checkpoint, but not one of a trainer")
-        fixed = sorted({"env_id", "num_envs", "hidden_size", "seed", "dtype"} & changes.keys())
+        check_facts(path, tensors, facts, makes_env=env is None and "env_id" not in changes)
+        fixed = {"env_id", "num_envs", "hidden_size", "seed", "dtype"} & changes.keys()
+        fixed = sorted(name for name in fixed if changes[name] != facts["config"].get(name))
         if fixed:
             raise ConfigError(
                 f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: "
@@ -273,6 +273,7 @@ class Trainer:
                 f"{path} holds {tensors['weights'].numel()} weights, but this policy has "
                 f"{trainer.weights.numel()}: pass the policy it was made with"
             )
+        check_fits(path, tensors, trainer._state()[0])
         trainer._set_state(tensors, facts)
         return trainer
 

@@ -236,13 +236,15 @@ TRAINING = [
     M("exact values", "probes", "self.rewards + gamma * self.transitions @ values - values[:, None]", "self.rewards + self.transitions @ values - values[:, None]", "exact_values_are_exact"),
     M("time limit late", "probes", "self.elapsed == self.time_limit", "self.elapsed - 1 == self.time_limit", "exact_values_are_exact", "one step more than the limit"),
     # ---- checkpoints
-    M("nothing kept", "checkpoint", '_keep(path, path.with_name(path.name + ".previous"))', "pass", "checkpoints_keep_everything"),
-    M("killed predecessor", "checkpoint", "beside.unlink(missing_ok=True)  # of a process with the same number that was killed here", "", "checkpoints_keep_everything"),
+    M("nothing kept", "checkpoint", '_name_too(path, earlier)', "pass", "checkpoints_keep_everything"),
+    M("killed predecessor", "checkpoint", "second.unlink(missing_ok=True)  # of a process with the same number that was killed here", "", "checkpoints_keep_everything"),
     M("no digest", "checkpoint", 'if header.get("sha256") != _digest(tensors, header.get("facts", "")):', "if False:", "damaged_checkpoints_are_refused"),
     M("facts without digest", "checkpoint", "digest = hashlib.sha256(header.encode())", "digest = hashlib.sha256()", "damaged_checkpoints_are_refused"),
     M("pickle is read", "checkpoint", "with safe_open(path", "try:\n            torch.load(path, weights_only=False)\n        except Exception:\n            pass\n        with safe_open(path", "hostile_files_run_nothing"),
     M("written in place", "checkpoint", "_replace(beside, path)", "path.write_bytes(content[:100])\n            time.sleep(0.02)\n            path.write_bytes(content)", "a_kill_leaves_a_whole_checkpoint", "Stable-Baselines3: 5 of 6 unreadable after a kill"),
     M("old one emptied first", "checkpoint", "path.parent.mkdir(parents=True, exist_ok=True)", "path.parent.mkdir(parents=True, exist_ok=True)\n        path.write_bytes(b'')", "a_full_disk_keeps_the_old_checkpoint"),
+    M("a moment with one checkpoint", "checkpoint", "_replace(beside, path)  # not later", "_replace(earlier, path.with_name(path.name + '.previous'))\n            _replace(beside, path)  # not later", "two_checkpoints_are_there_at_any_moment"),
+    M("a file says what is imported", "checkpoint", "if makes_env and colon and module not in sys.modules:", "if False:", "a_checkpoint_made_with_intent_is_refused"),
     M("not flushed", "checkpoint", "os.fsync(file.fileno())", "pass", "checkpoints_reach_the_disk_in_order"),
 ]  # fmt: skip
 

@@ -19,15 +19,16 @@ NUMBERS = {
     "test_loss": defined_in(
         oracles, "policy_loss_", "value_loss_", "losses_", "normalize_", "approximate_kl_", "gradients_", "ppo_loss_", "each_part_", "entropy_bonus_"
     ),
+    "test_analytic": defined_in(oracles, "analytic_"),
     "test_policy": defined_in(oracles, "categorical_", "gaussian_", "policy_evaluates_", "actions_are_drawn_", "numpy_act_", "weights_begin_", "policy_refuses_"),
     "test_buffer": defined_in(oracles, "rollout_keeps_", "minibatches_"),
     "test_config": defined_in(oracles, "config_"),
     "test_trainer": defined_in(
-        training, "collected_", "sampled_", "episodes_are_", "updates_", "one_seed_", "a_new_process_", "an_interrupt", "what_is_not_", "environments_that_",
+        training, "collected_", "sampled_", "episodes_are_", "updates_", "analytic_", "a_run_in_", "one_seed_", "a_new_process_", "an_interrupt", "what_is_not_", "environments_that_",
         "a_worker_may_", "evaluation_", "cartpole_",
     ),
     "test_probes": defined_in(training, "probes_", "a_time_limit_", "a_corridor_", "exact_values_"),
-    "test_checkpoint": defined_in(training, "resuming_", "checkpoints_", "damaged_", "hostile_", "a_kill_", "a_full_disk_"),
+    "test_checkpoint": defined_in(training, "resuming_", "checkpoints_", "damaged_", "hostile_", "a_kill_", "a_full_disk_", "a_checkpoint_", "two_checkpoints_"),
     "test_cli": defined_in(cli),
 }  # fmt: skip
 

@@ -247,7 +247,7 @@ def reference_update(
         order = torch.randperm(size, generator=generator)
         sizes = [size // parts + (k < size % parts) for k in range(parts)]
         for rows in order.split(sizes):
-            out = policy.actor(flat["obs"][rows].float())
+            out = policy.actor(flat["obs"][rows])
             if policy.log_std is None:
                 distribution = torch.distributions.Categorical(logits=out)
             else:
@@ -265,7 +265,7 @@ def reference_update(
             )
             policy_loss = -(clipped * advantages).mean()
             values, returns, old = (
-                policy.critic(flat["obs"][rows].float())[:, 0],
+                policy.critic(flat["obs"][rows])[:, 0],
                 flat["returns"][rows],
                 flat["values"][rows],
             )
@@ -314,6 +314,11 @@ UPDATES: list[tuple[str, dict[str, Any]]] = [
         "Pendulum-v1",
         {"gamma": 0.9, "max_grad_norm": 0.5, "clip_coef": 0.1, "ent_coef": 0.05, "learning_rate": 0.01},
     ),
+    ("CartPole-v1", {"gradient": "analytic", "clip_value_loss": True, "num_minibatches": 5, "num_steps": 7}),
+    ("CartPole-v1", {"gradient": "analytic", "num_minibatches": 24, "normalize_advantages": False}),
+    ("Pendulum-v1", {"gradient": "analytic", "gamma": 0.9, "ent_coef": 0.05, "target_kl": 1e-3}),
+    ("CartPole-v1", {"dtype": "float64"}),
+    ("Pendulum-v1", {"dtype": "float64", "gradient": "analytic"}),
 ]
 
 
@@ -326,7 +331,9 @@ def updates_and_metrics_are_those_of_a_second_implementation(core: Core) -> None
         config = trainer.config
         twin = core.policy.ActorCritic(
             trainer.env.single_observation_space, trainer.env.single_action_space, 8
-        )
+        ).to(getattr(torch, config.dtype))
+        # what is computed in double precision agrees to double precision
+        closer = 1e-6 if config.dtype == "float64" else 1.0
         optimizer = torch.optim.Adam(
             twin.parameters(), lr=config.learning_rate, eps=config.adam_eps, foreach=False, fused=False
         )
@@ -346,9 +353,14 @@ def updates_and_metrics_are_those_of_a_second_implementation(core: Core) -> None
             assert stats.epochs == expected.pop("epochs"), f"{what}: {stats.epochs} epochs"
             stopped_early |= stats.epochs < config.update_epochs
             for name, value in expected.items():
-                close(getattr(stats, name), value, 2e-3 if name == "approx_kl" else 5e-4, f"{what}: {name}")
+                close(
+                    getattr(stats, name),
+                    value,
+                    closer * (2e-3 if name == "approx_kl" else 5e-4),
+                    f"{what}: {name}",
+                )
             for mine, theirs in zip(trainer.policy.parameters(), twin.parameters(), strict=True):
-                close(mine.detach(), theirs.detach(), 2e-4, f"{what}: weights")
+                close(mine.detach(), theirs.detach(), 2e-4 * closer, f"{what}: weights")
             returns, values = trainer.rollout.returns.double(), trainer.rollout.values.double()
             if returns.var(correction=0) > 1e-6:
                 close(
@@ -362,6 +374,65 @@ def updates_and_metrics_are_those_of_a_second_implementation(core: Core) -> None
         assert done == config.num_iterations
         trainer.close()
     assert stopped_early, "target_kl never stopped an update"
+
+
+@oracle
+def analytic_update_is_that_of_autograd(core: Core) -> None:
+    """Sixteen minibatches of CleanRL's settings on the same rollout: the weights are equal to rounding, in both precisions."""
+    same_as_cleanrl = {
+        "num_envs": 4, "num_steps": 128, "num_minibatches": 4, "update_epochs": 4, "hidden_size": 64, "learning_rate": 2.5e-4,
+        "clip_value_loss": True, "total_timesteps": 2048,
+    }  # fmt: skip
+    for env_id, (dtype, tolerance) in itertools.product(
+        ("CartPole-v1", "Pendulum-v1"), (("float32", 1e-6), ("float64", 1e-12))
+    ):
+        with cartpole(core, env_id=env_id, dtype=dtype, **same_as_cleanrl) as trainer:
+            trained(trainer, 2)
+            trainer.collect()
+            with cartpole(core, env_id=env_id, dtype=dtype, gradient="analytic", **same_as_cleanrl) as other:
+                other._set_state(*trainer._state())
+                other.rollout = trainer.rollout
+                other.optimizer.param_groups[0]["lr"] = trainer.optimizer.param_groups[0]["lr"]
+                before = trainer.weights.detach().clone()
+                (mine, norm, _), (theirs, their_norm, _) = other.update(), trainer.update()
+                what = f"{env_id} in {dtype}"
+                assert float((trainer.weights - before).abs().max().detach()) > 1e-3, "nothing was learned"
+                close(other.weights.detach(), trainer.weights.detach(), tolerance, f"{what}: weights")
+                close([*mine, norm], [*theirs, their_norm], 100 * tolerance, f"{what}: metrics")
+
+
+@oracle
+def a_run_in_float64_is_in_float64(core: Core) -> None:
+    """Every number from the policy inward; observations and rewards are those of the environment; resuming too."""
+    for env_id in ("CartPole-v1", "Pendulum-v1"):
+        trainer = cartpole(core, env_id=env_id, dtype="float64")
+        history, _ = trained(trainer, 3)
+        floats = [x for x in vars(trainer.rollout).values() if isinstance(x, torch.Tensor)]
+        floats += [trainer.weights, trainer.weights.grad, trainer.optimizer.state[trainer.weights]["exp_avg"]]
+        floats += [trainer.policy.noise(2), *trainer._gradient(next(trainer._minibatches()))[:5]]
+        kinds = [x.dtype for x in floats if x.is_floating_point()]
+        assert len(kinds) > 15 and set(kinds) == {torch.float64}, kinds
+        obs = trainer.rollout.obs.flatten(0, 1)
+        noise = trainer.policy.noise(len(obs), generator=torch.Generator().manual_seed(0))
+        acted = trainer.act(obs.numpy(), noise.numpy())
+        close(acted, trainer.policy.act(obs, noise), 1e-14, "numpy_act")
+        rollout = trainer.rollout
+        assert not torch.equal(rollout.logprobs, rollout.logprobs.float().double()), "computed in float32"
+        with TemporaryDirectory() as folder:
+            trainer.save(Path(folder) / "x")
+            with core.trainer.Trainer.resume(Path(folder) / "x") as resumed:
+                assert trained(resumed) == trained(trainer), "resumed to other numbers"
+            raises(
+                core.errors.ConfigError,
+                lambda p=folder: core.trainer.Trainer.resume(Path(p) / "x", dtype="float32"),
+                "dtype",
+            )
+        small = cartpole(core, env_id=env_id)
+        close(
+            trained(small, 1)[0][0][5:9], history[0][5:9], 1e-3, "not the same run in lower precision"
+        ) if env_id == "Pendulum-v1" else None
+        trainer.close()
+        small.close()
 
 
 def _remember_generator(trainer: Any) -> None:
@@ -1136,6 +1207,108 @@ def a_kill_leaves_a_whole_checkpoint(core: Core, times: int = 10) -> None:
             earlier = path.with_name(path.name + ".previous")
             if earlier.exists():
                 core.checkpoint.load_checkpoint(earlier)
+
+
+@oracle
+def a_checkpoint_made_with_intent_is_refused(core: Core) -> None:
+    """A right digest over what no trainer wrote: each tensor lacking, cut, of another type; wrong facts; a module to import."""
+    error, checkpoint = core.errors.PPOError, core.checkpoint
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.safetensors"
+        with cartpole(core) as trainer:
+            trained(trainer, 2)
+            trainer.save(path)
+        tensors, facts = checkpoint.load_checkpoint(path)
+
+        def refused(tensors: dict, facts: dict, *words: str) -> None:
+            checkpoint.save_checkpoint(path, tensors, facts)
+            raises(error, lambda: core.trainer.Trainer.resume(path), *words)
+
+        for name, tensor in tensors.items():
+            refused({k: v for k, v in tensors.items() if k != name}, facts)
+            refused({**tensors, name: tensor.half()}, facts)
+            refused({**tensors, name: tensor[None]}, facts)
+            if tensor.ndim and name != "episodes.recent":
+                refused({**tensors, name: tensor[:-1]}, facts)
+                refused({**tensors, name: torch.cat([tensor, tensor])}, facts)
+            if tensor.is_floating_point():
+                refused({**tensors, name: tensor * math.nan}, facts)
+        for name in ("count", "lengths"):
+            refused({**tensors, f"episodes.{name}": -1 - tensors[f"episodes.{name}"]}, facts, "lengths")
+        refused({**tensors, "generator": torch.zeros_like(tensors["generator"])}, facts)
+        refused({**tensors, "more": torch.zeros(1)}, facts, "unknown", "more")
+        for name, value in itertools.product(facts, (None, -1, "x", 1.5, [], True, 2**70)):
+            refused(tensors, {**facts, name: value})
+        for name, value in (("num_envs", 10**9), ("seed", -1), ("hello", 1), ("env_id", None)):
+            refused(tensors, {**facts, "config": {**facts["config"], name: value}})
+        (Path(folder) / "never_imported.py").write_text("raise RuntimeError('this ran')")
+        sys.path.insert(0, folder)
+        try:
+            other = {**facts, "config": {**facts["config"], "env_id": "never_imported:CartPole-v1"}}
+            refused(tensors, other, "never_imported", "import")
+            env = make(core, [partial(core.envs.make_env, "CartPole-v1")] * 3, "serial")
+            core.trainer.Trainer.resume(path, env=env).close()
+            refused(
+                tensors, {**facts, "config": {**facts["config"], "env_id": "math:CartPole-v7"}}, "CartPole-v7"
+            )
+        finally:
+            sys.path.remove(folder)
+        for text in ("", "[1]", "{", "[" * 100_000):
+            from safetensors.torch import save_file
+
+            digest = checkpoint._digest({"a": torch.zeros(1)}, text)
+            save_file(
+                {"a": torch.zeros(1)}, path, {"format": checkpoint.FORMAT, "facts": text, "sha256": digest}
+            )
+            raises(core.errors.CheckpointError, lambda: checkpoint.load_checkpoint(path), "facts")
+
+
+@oracle
+def two_checkpoints_are_there_at_any_moment(core: Core) -> None:
+    """Stopped before each line of a save: the last two are two different ones, and whole; a later save removes the rest."""
+    for stop in itertools.count(1):
+        with saved(core, 2) as path:
+            seen = 0
+
+            def line(frame: Any, event: str, argument: Any, stop: int = stop) -> Any:
+                nonlocal seen
+                seen += event == "line"
+                if event == "line" and seen == stop:
+                    raise _Stop
+                return line
+
+            previous = path.with_name(path.name + ".previous")
+            # a kill runs no `finally`: what would be cleaned up stays
+            unlink, Path.unlink = Path.unlink, lambda *a, **k: None
+            before = sys.gettrace()
+            sys.settrace(lambda f, e, a: line if f.f_code.co_filename == core.checkpoint.__file__ else None)
+            try:
+                core.checkpoint.save_checkpoint(path, {"version": torch.tensor(3)}, {"version": 3})
+                finished = True
+            except _Stop:
+                finished = False
+            finally:
+                sys.settrace(before)
+                Path.unlink = unlink
+            versions = [core.checkpoint.load_checkpoint(p)[1]["version"] for p in (path, previous)]
+            assert versions in ([2, 1], [3, 1], [3, 2]), f"stopped at line {stop}: {versions}"
+            for name in set(os.listdir(path.parent)) - {path.name, previous.name}:
+                other = path.with_name(name.replace(str(os.getpid()), "1"))
+                os.replace(path.with_name(name), other)
+            clock = time.time
+            time.time = lambda clock=clock: clock() + 4000
+            try:
+                core.checkpoint.save_checkpoint(path, {"version": torch.tensor(4)}, {"version": 4})
+            finally:
+                time.time = clock
+            assert sorted(os.listdir(path.parent)) == [path.name, previous.name], os.listdir(path.parent)
+        if finished:
+            assert stop > 15, f"{stop} lines"
+            return
+
+
+class _Stop(BaseException):
+    """Not an OSError: nothing in a save catches it."""
 
 
 @oracle
