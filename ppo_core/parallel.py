@@ -2,7 +2,7 @@
 
 Observations, actions and rewards move through shared memory; a step costs each worker one wake-up and one answer.
 Whatever happens to a worker, the parent gets a sentence that says so, within a bounded time, and nothing is left
-behind. This module never imports torch, so that a spawned worker starts quickly.
+behind. This is the parent's side; `ppo_core.worker` is the other. Neither imports torch: a new worker starts quickly.
 
     parent                                  worker w, with environments first to last - 1
     write actions, then request[w] = n
@@ -16,11 +16,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing import connection, reduction, util
@@ -33,15 +31,14 @@ from ppo_core.checks import (
     check_actions,
     check_env_fns,
     check_equal_spaces,
-    check_finite,
+    check_mode,
     check_seed,
 )
-from ppo_core.envs import EnvFn, Slot, StepResult
+from ppo_core.envs import EnvFn, StepResult
 from ppo_core.errors import ConfigError, OutOfStep, PPOError, WorkerDied, WorkerError, WorkerTimeout
 from ppo_core.shared import layout_of, map_arrays, nameless_file
+from ppo_core.worker import CLOSE, COMMANDS, RESET, RESTORE, STEP, Failure, work
 
-STEP, RESET, RESTORE, CLOSE = "step()", "reset()", "restore()", "close()"
-COMMANDS = (STEP, RESET, RESTORE, CLOSE)  # their positions are what shared memory holds
 SIGNALS = {int(number): number.name for number in signal.Signals}
 POLL = 0.2  # seconds between two looks at whether a silent worker is still alive
 
@@ -54,6 +51,7 @@ class ParallelVectorEnv:
         spawn. `step_timeout`, `start_timeout`: seconds a worker may take to answer, and to start.
         `on_worker_death`: "raise", or "restart": a new process takes over, at most `max_restarts` times, and begins new
         episodes; a lost step has reward 0, is truncated, and its next_obs repeats the last observation that arrived.
+        `check` and `first_index` as for SerialVectorEnv.
     Raises: WorkerError (an environment raised), WorkerDied, WorkerTimeout, OutOfStep, EnvironmentFault, ConfigError.
         After WorkerError `reset()` goes on; after WorkerDied and WorkerTimeout every process is gone.
     """
@@ -67,9 +65,12 @@ class ParallelVectorEnv:
         on_worker_death: str = "raise",
         start_timeout: float = 120.0,
         max_restarts: int = 3,
+        check: str = "always",
+        first_index: int = 0,
     ):
         self._state = "before the first reset()"
-        self.env_fns = check_env_fns(env_fns)
+        check_mode(check, first_index)
+        self.env_fns, self.check, self.first_index = check_env_fns(env_fns), check, first_index
         self.num_envs = len(self.env_fns)
         num_workers = min(num_workers or os.cpu_count() or 1, self.num_envs)
         methods = multiprocessing.get_all_start_methods()
@@ -85,7 +86,8 @@ class ParallelVectorEnv:
         self._context = multiprocessing.get_context(start_method)
         self._seed, self._request, self._episodes = None, 0, np.zeros(self.num_envs, np.int64)
         bounds = np.linspace(0, self.num_envs, num_workers + 1).round().astype(int).tolist()
-        self._workers = [_Worker(w, *bounds[w : w + 2], self.env_fns) for w in range(num_workers)]
+        options = (self.env_fns, check, first_index)
+        self._workers = [_Worker(w, *bounds[w : w + 2], *options) for w in range(num_workers)]
         # Runs at close(), at garbage collection, or at exit before multiprocessing would wait for its children.
         self._end_workers = util.Finalize(self, _end, args=(self._workers,), exitpriority=100)
         try:
@@ -170,7 +172,7 @@ class ParallelVectorEnv:
             pair for worker in workers for pair in self._receive(worker, 0, deadline, self.start_timeout)
         ]
         if not hasattr(self, "_file"):
-            check_equal_spaces(spaces)
+            check_equal_spaces(spaces, self.first_index)
             self.single_observation_space, self.single_action_space = spaces[0]
             self._layout = layout_of(*spaces[0], self.num_envs, len(workers))
             self._file = nameless_file(self._layout)
@@ -241,7 +243,7 @@ class ParallelVectorEnv:
                 worker.process.join(1.0)
                 worker.check_alive()
                 raise worker.timeout(seconds) from None
-            if about == request and isinstance(content, _Failure):
+            if about == request and isinstance(content, Failure):
                 raise content.as_error(worker.number) from content.original()
             if about == request:
                 return content
@@ -264,10 +266,13 @@ class ParallelVectorEnv:
 
 
 class _Worker:
-    """The parent's side of one worker process, which owns the environments `first` to `last` - 1."""
+    """The parent's side of one worker process, which owns the rows `first` to `last` - 1."""
 
-    def __init__(self, number: int, first: int, last: int, env_fns: list[EnvFn]):
+    def __init__(
+        self, number: int, first: int, last: int, env_fns: list[EnvFn], check: str, first_index: int
+    ):
         self.number, self.first, self.last = number, first, last
+        self.first_index, self.options = first_index, (first_index, check)
         self.process: Any = None
         self.shared: dict[str, np.ndarray] | None = None
         try:
@@ -279,15 +284,16 @@ class _Worker:
             ) from error
 
     def __str__(self) -> str:
-        return f"worker {self.number} with environments {self.first} to {self.last - 1}"
+        first, last = self.first_index + self.first, self.first_index + self.last - 1
+        return f"worker {self.number} with {f'environments {first} to {last}' if first < last else f'environment {first}'}"
 
     def start(self, context: Any) -> None:
         self.shared = None
         self.asked, self.answered = context.Semaphore(0), context.Semaphore(0)
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=_work,
-            args=(self.number, self.first, self.payload, theirs, self.asked, self.answered),
+            target=work,
+            args=(self.number, self.first, *self.options, self.payload, theirs, self.asked, self.answered),
             name=f"ppo_core {self}",
             daemon=False,  # a daemon may not have children, and an environment may need some
         )
@@ -328,12 +334,15 @@ class _Worker:
                 "its own message is above; a script needs `if __name__ == '__main__':` around what it does"
             )
         raise WorkerDied(
-            f"{self} died ({how}), and their episodes with it: {remedy}", self.first, self.number
+            f"{self} died ({how}), and their episodes with it: {remedy}",
+            self.first_index + self.first,
+            self.number,
         ) from None
 
     def timeout(self, seconds: float) -> WorkerTimeout:
         remedy = "an environment hangs, or step_timeout (start_timeout while starting) is too short for it"
-        return WorkerTimeout(f"{self} gave no answer within {seconds:g} s: {remedy}", self.first, self.number)
+        told = f"{self} gave no answer within {seconds:g} s: {remedy}"
+        return WorkerTimeout(told, self.first_index + self.first, self.number)
 
 
 def _end(workers: list[_Worker]) -> None:
@@ -361,138 +370,6 @@ def _send(pipe: Any, message: Any) -> None:
         pipe.send(message)
     except (OSError, ValueError):
         pass  # the worker is gone, which whoever waits for its answer will find
-
-
-# ---- in the worker
-
-
-class _Block:
-    """A worker's environments and their rows of the shared memory; `at` is the one that is being worked on."""
-
-    def __init__(self, slots: list[Slot], first: int, shared: dict[str, np.ndarray]):
-        self.slots, self.first, self.shared, self.at = slots, first, shared, first
-
-    def step(self, states: None) -> None:
-        obs, actions, rewards = self.shared["obs"], self.shared["actions"], self.shared["rewards"]
-        terminated, truncated = self.shared["terminated"], self.shared["truncated"]
-        for i, slot in enumerate(self.slots, self.first):
-            self.at = i
-            action = actions[i].item() if actions.ndim == 1 else actions[i].copy()
-            obs[i], rewards[i], terminated[i], truncated[i], last = slot.step(action)
-            if last is not None:
-                self.shared["last_obs"][i] = last
-                self.shared["episode"][i] = slot.episode
-                check_finite(self.shared["last_obs"][i : i + 1], i)
-        check_finite(obs[self.first : self.at + 1], self.first)
-
-    def reset(self, states: None) -> None:
-        seed = int(self.shared["seed"][0])
-        for i, slot in enumerate(self.slots, self.first):
-            self.at = i
-            self._begun(slot, slot.reset(None if seed < 0 else seed))
-
-    def restore(self, states: list[tuple]) -> None:
-        for i, (slot, state) in enumerate(zip(self.slots, states, strict=True), self.first):
-            self.at = i
-            self._begun(slot, slot.restore(*state))
-
-    def _begun(self, slot: Slot, obs: np.ndarray) -> None:
-        self.shared["obs"][self.at], self.shared["episode"][self.at] = obs, slot.episode
-        check_finite(self.shared["obs"][self.at : self.at + 1], self.at)
-
-
-class _Failure:
-    """An exception on its way to the parent: as text, and pickled where that is possible and short."""
-
-    def __init__(self, index: int, call: str, error: BaseException):
-        self.index, self.call = index, call
-        text = "".join(traceback.format_exception(error))
-        self.traceback = text if len(text) < 20_000 else f"{text[:10_000]}\n...\n{text[-10_000:]}"
-        try:
-            self.summary = f"{type(error).__name__}: {error}"[:2000]
-        except Exception:  # not even its text can be had
-            self.summary = type(error).__name__
-        try:
-            pickled = cloudpickle.dumps(error)
-            same = type(pickle.loads(pickled)) is type(error)  # some can be pickled, but not built again
-            self.pickled = pickled if same and len(pickled) < 20_000 else b""
-        except Exception:
-            self.pickled = b""
-
-    def as_error(self, worker: int) -> WorkerError:
-        happened = f"environment {self.index} (in worker {worker}) raised in {self.call}: {self.summary}"
-        return WorkerError(f"{happened}\n\nThe worker's traceback:\n{self.traceback}", self.index, worker)
-
-    def original(self) -> BaseException | None:
-        try:
-            return pickle.loads(self.pickled)
-        except Exception:
-            return None
-
-
-def _work(number: int, first: int, payload: bytes, pipe: Any, asked: Any, answered: Any) -> None:
-    """The whole life of a worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    slots: list[Slot] = []
-    try:
-        try:
-            for env_fn in pickle.loads(payload):
-                slots.append(Slot(env_fn, first + len(slots)))
-        except BaseException as error:
-            pipe.send((0, _Failure(first + len(slots), "env_fn()", error)))
-            return
-        pipe.send((0, [(slot.env.observation_space, slot.env.action_space) for slot in slots]))
-        layout = pipe.recv()
-        handle = reduction.recv_handle(pipe)
-        if os.name == "nt":
-            import msvcrt
-
-            handle = msvcrt.open_osfhandle(handle, os.O_RDWR)
-        shared = map_arrays(handle, layout)
-        os.close(handle)
-        _serve(number, _Block(slots, first, shared), pipe, asked, answered)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # the parent is gone, or has closed us
-    finally:
-        for slot in slots:
-            slot.env.close()
-
-
-def _serve(number: int, block: _Block, pipe: Any, asked: Any, answered: Any) -> None:
-    shared, last_request = block.shared, 0
-    calls = {STEP: block.step, RESET: block.reset, RESTORE: block.restore}
-    while True:
-        asked.acquire()
-        request, command = int(shared["request"][number]), COMMANDS[shared["command"][number]]
-        if command == CLOSE:
-            return
-        if request == last_request:
-            continue  # a wake-up left over from an interrupted call
-        last_request, about, states = request, None, None
-        while command == RESTORE and about != request:
-            about, states = pipe.recv()
-        failure = None
-        try:
-            calls[command](states)
-        except BaseException as error:  # SystemExit and KeyboardInterrupt too: they are the environment's
-            failure = _Failure(block.at, command, error)
-        shared["ok"][number] = failure is None
-        shared["answer"][number] = request
-        answered.release()
-        if failure is not None:  # now, because it may be more than a pipe holds while nobody reads
-            pipe.send((request, failure))
-
-
-def _end_with_parent() -> None:
-    """End this process, however busy or hung it is, when the parent is gone."""
-    parent, original = multiprocessing.parent_process(), os.getppid()
-    while not connection.wait([parent.sentinel], timeout=0.5):
-        if os.getppid() != original:  # after a fork, siblings may hold the sentinel open
-            break
-    os._exit(1)
 
 
 @contextmanager
