@@ -109,7 +109,7 @@ def ppo_loss(policy: ActorCritic, minibatch: Minibatch, config: PPOConfig) -> Lo
     loss = policy_term + config.vf_coef * value_term - config.ent_coef * entropy
     with torch.no_grad():
         ratio = torch.exp(logprobs - minibatch.old_logprobs)
-        clip_frac = ((ratio - 1).abs() > config.clip_coef).float().mean()
+        clip_frac = ((ratio - 1).abs() > config.clip_coef).to(ratio.dtype).mean()
         approx_kl = approximate_kl(logprobs, minibatch.old_logprobs)
     return LossTerms(loss, policy_term.detach(), value_term.detach(), entropy.detach(), approx_kl, clip_frac)
 
