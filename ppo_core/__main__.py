@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,12 +27,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.command(options)
-    except (ConfigError, CheckpointError, UnsupportedSpaceError) as error:
-        print(f"ppo_core: {error}", file=sys.stderr)
-        return 2
     except PPOError as error:
-        print(f"ppo_core: {error}", file=sys.stderr)
-        return 1
+        if not getattr(error, "told_by_another_rank", False):
+            print(f"ppo_core: {error}", file=sys.stderr)
+        return 2 if isinstance(error, (ConfigError, CheckpointError, UnsupportedSpaceError)) else 1
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return 130
@@ -120,28 +121,52 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace) -> int:
-    """Train an agent. Ctrl-C stops after writing a checkpoint, and --resume goes on from it with the same numbers."""
-    from ppo_core.trainer import Trainer
+    """Train an agent. Ctrl-C stops after writing a checkpoint, and --resume goes on from it with the same numbers.
 
+    With several processes: torchrun --nproc-per-node 2 -m ppo_core train, and the same options; the numbers stay the same.
+    """
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        from ppo_core.trainer import Trainer
+
+        return _train_with(Trainer, options)
+    from ppo_core.extras.distributed import DistributedTrainer, World, goes_on_after_restart
+
+    world = World.from_env()
+    with closing(world), open(os.devnull, "w") as nowhere:
+        with redirect_stdout(nowhere if world.rank else sys.stdout):
+            return _train_with(DistributedTrainer, options, goes_on_after_restart, reports=world.rank == 0)
+
+
+def _train_with(
+    trainer_class: type[Trainer],
+    options: argparse.Namespace,
+    goes_on: Callable[[Path, PPOConfig], bool] = lambda path, config: False,
+    reports: bool = True,
+) -> int:
+    """`goes_on` says whether a file is what this very run had saved; `reports`, whether to evaluate at the end."""
     given = {
         f.name: getattr(options, f.name) for f in fields(PPOConfig) if getattr(options, f.name) is not None
     }
     if options.save_every < 1:
         raise ConfigError(f"--save-every={options.save_every} must be at least 1")
     if options.resume:
-        trainer = Trainer.resume(options.resume, **given)
+        trainer = trainer_class.resume(options.resume, **given)
     else:
-        trainer = Trainer(PPOConfig.preset(given.pop("env_id", PPOConfig.env_id), **given))
+        trainer = trainer_class(PPOConfig.preset(given.pop("env_id", PPOConfig.env_id), **given))
     config = trainer.config
     path = (
         options.checkpoint
         or options.resume
         or Path("runs") / f"{config.env_id.replace('/', '-')}-{config.seed}.safetensors"
     )
+    if goes_on(path, config):
+        trainer.close()
+        trainer = trainer_class.resume(path)
+        print(f"Started again: going on from {path}, after {trainer.global_step:,} steps")
     with trainer:
         if trainer.iteration >= config.num_iterations:
             done = f"{trainer.global_step:,} of {config.total_timesteps:,} steps"
-            print(f"{options.resume} is complete: {done}. To go on, raise --total-timesteps.")
+            print(f"{options.resume or path} is complete: {done}. To go on, raise --total-timesteps.")
             return 0
         steps = config.num_iterations * config.batch_size
         print(f"{config.env_id}: {steps:,} steps in {config.num_iterations} iterations, seed {config.seed}")
@@ -166,7 +191,8 @@ def _train(options: argparse.Namespace) -> int:
             raise
         trainer.save(path)
         progress.end()
-        _report(trainer, trainer.evaluate())
+        if reports:
+            _report(trainer, trainer.evaluate())
         print(f"Checkpoint: {path}\nWatch it:   python -m ppo_core watch {path}")
     return 0
 

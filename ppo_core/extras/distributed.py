@@ -135,8 +135,8 @@ class World:
             yield
         except RuntimeError as error:
             raise RankLost(
-                f"rank {self.rank} of {self.size} waited for the others in vain: one of them died or hangs "
-                f"({str(error).strip().splitlines()[0][:200]})"
+                f"rank {self.rank} of {self.size} waited for the others in vain, one of them died or hangs: go on from "
+                f"the last checkpoint (torchrun --max-restarts does). {str(error).strip().splitlines()[0][:200]}"
             ) from error
 
     def agree(self, error: BaseException | None = None) -> None:
@@ -149,8 +149,10 @@ class World:
         """Raise the error of the lowest rank that has one, on every rank; all must know that there is one."""
         self.interrupted = False
         first = next(one for one in self.gather(None if error is None else _packed(error, self.rank)) if one)
-        mine = error is not None and first[0] == self.rank
-        raise error if mine else _unpacked(*first)
+        if first[0] != self.rank:
+            error = _unpacked(*first)
+        error.told_by_another_rank = self.rank > 0  # one message is enough
+        raise error
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -195,14 +197,14 @@ def restarts() -> int:
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
 
 
-def checkpoint_of_this_run(path: str | os.PathLike, config: PPOConfig) -> bool:
-    """Whether `path` holds a checkpoint that a run with exactly these settings wrote.
+def goes_on_after_restart(path: str | os.PathLike, config: PPOConfig) -> bool:
+    """Whether torchrun has started this group anew, and `path` holds what a run with exactly these settings wrote.
 
-    After a restart torchrun gives the same arguments again, and this is how a run finds what it had saved. Such a run
-    has the same numbers whoever began it, so that an older file with the same settings serves as well.
+    torchrun gives the same arguments again, and this is how a run finds what it had saved. A run with the same
+    settings has the same numbers whoever began it, so that an older file of such a run serves as well.
     """
     try:
-        return load_checkpoint(path)[1].get("config") == config.to_dict()
+        return restarts() > 0 and load_checkpoint(path)[1].get("config") == config.to_dict()
     except CheckpointError:
         return False
 
