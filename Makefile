@@ -1,7 +1,7 @@
 # Every target is `python make.py TARGET`, which is what Windows users type. ARGS are passed on: make train ARGS="--seed 2"
 PYTHON ?= $(shell command -v python3 || command -v python)
 
-.PHONY: help book test lab workshop train lock clean
+.PHONY: help book test lab workshop train bench lock clean
 
 help:
 	@$(PYTHON) make.py help
@@ -21,8 +21,11 @@ workshop:
 train:
 	@$(PYTHON) make.py train $(ARGS)
 
+bench:
+	@$(PYTHON) make.py bench $(ARGS)
+
 lock:
-	@$(PYTHON) make.py lock
+	@$(PYTHON) make.py lock $(ARGS)
 
 clean:
 	@$(PYTHON) make.py clean $(ARGS)

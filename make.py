@@ -6,7 +6,10 @@
     python make.py workshop the student edition and the built book for a room without a network, in dist/; with
                             --wheels also every package, for this system
     python make.py train    train PPO on CartPole-v1; what follows is passed on (train --seed 2)
-    python make.py lock     write requirements.lock anew, from a clean environment
+    python make.py bench    measure the speed, beside other libraries that it installs into .bench (about 6 GB), and
+                            write benchmarks/ch18_*.csv (40 minutes; --quick: 4); bench --help says the rest
+    python make.py lock     write requirements.lock anew, from a clean environment, and the digest of every file of it
+                            to requirements-hashed.lock; with --keep the versions stay as they are
     python make.py clean    remove what was built; with --all also .venv and tests/browser/node_modules
     python make.py help     print this
 
@@ -18,6 +21,7 @@ of requirements.lock, once; later commands start at once. Variables: PPO_VENV (w
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
@@ -29,6 +33,7 @@ import threading
 import time
 import urllib.request
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -38,7 +43,9 @@ STUDENT = BUILD / "student"
 MINE = ROOT / "my_notebooks"
 HTML = BUILD / "html"
 LOCK = ROOT / "requirements.lock"
+HASHES = ROOT / "requirements-hashed.lock"
 BROWSER = ROOT / "tests" / "browser"
+BENCH = ROOT / ".bench"
 JOBS = os.environ.get("PPO_JOBS") or "2"
 EXTRAS = "lab,book,test"
 LOCK_EXTRAS = "lab,book,test,bench,mujoco"
@@ -190,6 +197,18 @@ def install_torch(venv: Path, constraints: list[str]) -> None:
         ) from fault
 
 
+def resolved_for() -> str:
+    """The system that the lock was resolved on, as its header says."""
+    found = re.search(r"Resolved with (Python [\d.]+, \w+ \w+)", LOCK.read_text(encoding="utf-8"))
+    return found[1] if found else ""
+
+
+def this_system(venv: Path) -> str:
+    code = "import platform as p; print('.'.join(p.python_version_tuple()[:2]))"
+    done = subprocess.run([str(python_of(venv)), "-c", code], capture_output=True, text=True)
+    return f"Python {done.stdout.strip()}, {platform.system()} {platform.machine()}"
+
+
 def make_venv(venv: Path) -> None:
     probe = "import sys; sys.exit(sys.version_info[:2] < (3, 11))"
     if python_of(venv).exists() and subprocess.run([str(python_of(venv)), "-c", probe]).returncode == 0:
@@ -211,7 +230,13 @@ def leave_out_the_buttons_of_nbgrader() -> None:
 def ensure_environment() -> Path:
     """Make .venv and install what is locked, once for each state of the lock and of pyproject.toml; return its Python."""
     find_python()
-    wanted = hashlib.sha256(LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + str(ROOT).encode())
+    parts = (
+        LOCK.read_bytes(),
+        HASHES.read_bytes(),
+        (ROOT / "pyproject.toml").read_bytes(),
+        str(ROOT).encode(),
+    )
+    wanted = hashlib.sha256(b"".join(parts))
     stamp = VENV / "ppo-book-installed.txt"
     if python_of(VENV).exists() and stamp.exists() and stamp.read_text().strip() == wanted.hexdigest():
         return python_of(VENV)
@@ -221,7 +246,12 @@ def ensure_environment() -> Path:
     stamp.unlink(missing_ok=True)
     constraints = ["-c", str(LOCK)]
     install_torch(VENV, constraints)
-    pip(VENV, *constraints, "-e", f".[{EXTRAS}]", what="the other packages")
+    if resolved_for() == this_system(VENV):
+        hashed = ["--require-hashes", "--only-binary", ":all:", "-r", str(HASHES)]
+        pip(VENV, *hashed, what="the other packages, each file compared with its digest")
+        pip(VENV, "--no-deps", "--no-build-isolation", "-e", ".", what="ppo_core")
+    else:  # other systems need other packages besides, whose digests nobody has written down
+        pip(VENV, *constraints, "-e", f".[{EXTRAS}]", what="the other packages")
     leave_out_the_buttons_of_nbgrader()
     stamp.write_text(wanted.hexdigest() + "\n")
     say(f"  ready after {time.monotonic() - start:.0f} s")
@@ -391,26 +421,128 @@ def train(*arguments: str) -> None:
         raise SystemExit(code)
 
 
-def lock() -> None:
-    """Install the ranges of pyproject.toml into a clean environment and write down what came."""
-    with tempfile.TemporaryDirectory() as folder:
-        venv = Path(folder) / "venv"
+def peer_environment(requirements: Path) -> None:
+    """The environment of one library in .bench; `failed.txt` in it says why there is none."""
+    venv = BENCH / requirements.stem
+    own = ["--no-deps", "-e", "."] if requirements.stem == "ours" else []
+    stamp, failed = venv / "installed.txt", venv / "failed.txt"
+    wanted = requirements.read_text(encoding="utf-8") + str(ROOT)
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
+        return
+    say(f"Setting up {venv}")
+    try:
+        stamp.unlink(missing_ok=True)
         make_venv(venv)
+        failed.unlink(missing_ok=True)
         install_torch(venv, [])
-        pip(venv, f"torch=={TORCH}", "-e", f".[{LOCK_EXTRAS}]", what="the ranges of pyproject.toml")
-        freeze = [str(python_of(venv)), "-m", "pip", "freeze", "--exclude-editable"]
-        frozen = subprocess.run(freeze, capture_output=True, text=True, check=True).stdout
-    pins = sorted({re.sub(r"\+\S+", "", line) for line in frozen.split("\n") if "==" in line}, key=str.lower)
-    version = f"Python {sys.version_info[0]}.{sys.version_info[1]}, {platform.system()} {platform.machine()}"
+        pip(venv, "-r", str(requirements), what=requirements.stem)
+        if own:
+            pip(venv, *own, what="ppo_core")
+    except Stop as fault:
+        if own:
+            raise
+        venv.mkdir(parents=True, exist_ok=True)
+        failed.write_text(str(fault), encoding="utf-8")
+        say(f"{requirements.stem} is left out: {fault}")
+    else:
+        stamp.write_text(wanted, encoding="utf-8")
+
+
+def bench(*arguments: str) -> None:
+    """Measure: each library in an environment of its own, so that none decides the versions of another."""
+    for requirements in sorted((ROOT / "benchmarks" / "peers").glob("*.txt")):
+        if "--help" not in arguments or requirements.stem == "ours":
+            peer_environment(requirements)
+    code = run(python_of(BENCH / "ours"), "benchmarks/bench.py", *arguments, env=own_environment())
+    if code:
+        raise SystemExit(code)
+
+
+def lock(*arguments: str) -> None:
+    """Install the ranges of pyproject.toml into a clean environment and write down what came, and its digests."""
+    if "--keep" not in arguments:
+        with tempfile.TemporaryDirectory() as folder:
+            venv = Path(folder) / "venv"
+            make_venv(venv)
+            install_torch(venv, [])
+            ranges = ["--upgrade", "setuptools", f"torch=={TORCH}", "-e", f".[{LOCK_EXTRAS}]"]
+            pip(venv, *ranges, what="the ranges of pyproject.toml")
+            freeze = [
+                str(python_of(venv)),
+                "-m",
+                "pip",
+                "freeze",
+                "--all",
+                "--exclude",
+                "pip",
+                "--exclude-editable",
+            ]
+            frozen = subprocess.run(freeze, capture_output=True, text=True, check=True).stdout
+            version = this_system(venv)
+        pins = sorted(
+            {re.sub(r"\+\S+", "", line) for line in frozen.split("\n") if "==" in line}, key=str.lower
+        )
+        header = (
+            "# Exact versions of everything the book, its tests and its benchmarks install. Made by `make lock` (python make.py lock):\n"
+            f"# a clean environment, the ranges of pyproject.toml with the extras {LOCK_EXTRAS}, torch first, pip freeze, without\n"
+            f"# local suffixes such as +cpu. Resolved with {version}. Use it as constraints: pip install -c requirements.lock ...\n"
+        )
+        LOCK.write_text(header + "\n".join(pins) + "\n", encoding="utf-8", newline="\n")
+        say(
+            f"wrote {LOCK.name}: {len(pins)} versions. environment.yml repeats six of them; tests/test_environment.py compares."
+        )
+    pins = [line for line in LOCK.read_text(encoding="utf-8").splitlines() if "==" in line and line[0] != "#"]
+    with ThreadPoolExecutor(8) as several:
+        entries = list(several.map(hashed_entry, pins))
     header = (
-        "# Exact versions of everything the book, its tests and its benchmarks install. Made by `make lock` (python make.py lock):\n"
-        f"# a clean environment, the ranges of pyproject.toml with the extras {LOCK_EXTRAS}, torch first, pip freeze, without\n"
-        f"# local suffixes such as +cpu. Resolved with {version}. Use it as constraints: pip install -c requirements.lock ...\n"
+        f"# The versions of {LOCK.name} with the SHA-256 of each wheel, as PyPI states them, for CPython 3.11 to 3.14 on Linux,\n"
+        "# macOS and Windows. Made by `make lock` (with --keep: the versions stay). make.py installs from it with\n"
+        f"# --require-hashes where the lock was resolved: {resolved_for()}. The CPU build of torch is the exception:\n"
+        "# it comes from PyTorch's own index, before this list.\n"
     )
-    LOCK.write_text(header + "\n".join(pins) + "\n", encoding="utf-8", newline="\n")
-    say(
-        f"wrote {LOCK.name}: {len(pins)} versions. environment.yml repeats six of them; tests/test_environment.py compares."
+    HASHES.write_text(header + "".join(entries), encoding="utf-8", newline="\n")
+    say(f"wrote {HASHES.name}: {sum(entry.count('--hash') for entry in entries)} digests")
+
+
+def hashed_entry(pin: str) -> str:
+    """One version with the digests of its wheels, asked from PyPI's index."""
+    name, version = pin.split("==")
+    address = f"https://pypi.org/simple/{re.sub(r'[-_.]+', '-', name).lower()}/"
+    request = urllib.request.Request(address, headers={"Accept": "application/vnd.pypi.simple.v1+json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        files = json.load(answer)["files"]
+    digests = sorted(file["hashes"]["sha256"] for file in files if wanted_wheel(file["filename"], version))
+    if not digests:
+        raise Stop(f"PyPI has no wheel of {pin} for this book's systems")
+    return f"{pin} \\\n" + " \\\n".join(f"    --hash=sha256:{digest}" for digest in digests) + "\n"
+
+
+def wanted_wheel(filename: str, version: str) -> bool:
+    """Whether a file is a wheel of this version for CPython 3.11 to 3.14 on a system that the book is read on."""
+    parts = filename.removesuffix(".whl").split("-")
+    if not filename.endswith(".whl") or parts[1] != version:
+        return False
+    python, abi, system = parts[-3:]
+    rare = (
+        "musllinux",
+        "ppc64",
+        "s390x",
+        "armv7",
+        "riscv",
+        "win32",
+        "i686",
+        "loongarch",
+        "ios",
+        "android",
+        "pyodide",
     )
+    if any(word in system for word in rare):
+        return False
+    stable = abi == "abi3" and any(
+        re.fullmatch(r"cp3\d*", tag) and int(tag[3:] or 0) <= 14 for tag in python.split(".")
+    )
+    own = python in ("cp311", "cp312", "cp313", "cp314") and abi in (python, "none")
+    return stable or own or "py3" in python.split(".")
 
 
 def clean(*arguments: str) -> None:
@@ -427,7 +559,7 @@ def clean(*arguments: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    targets = {f.__name__: f for f in (book, test, lab, workshop, train, lock, clean)}
+    targets = {f.__name__: f for f in (book, test, lab, workshop, train, bench, lock, clean)}
     name, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
     if name in ("help", "-h", "--help"):
         say(__doc__.strip())
@@ -435,7 +567,7 @@ def main(arguments: list[str]) -> int:
     if name not in targets:
         say(f"no target {name!r}; there are: {', '.join(targets)}, help")
         return 2
-    if rest and name not in ("lab", "workshop", "train", "clean"):
+    if rest and name not in ("lab", "workshop", "train", "bench", "lock", "clean"):
         say(f"{name} takes no arguments, got: {' '.join(rest)}")
         return 2
     try:

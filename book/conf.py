@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 import citation_style  # noqa: E402, F401
 from api_docstrings import process as process_docstring  # noqa: E402
 from claim_register import claim_rows  # noqa: E402
+from content_security import protect  # noqa: E402
 from execute_notebooks import CELL_TIMEOUT, cache_path  # noqa: E402
 
 # --- who, and from where: pyproject.toml is the one place that names the repository and the branch
@@ -228,6 +229,12 @@ def copy_mathjax(app, exception):
         shutil.copyfile(_mathjax, target / "tex-svg.js")
 
 
+def add_security_policies(app, exception):
+    """Every page says to the browser what it may load and run."""
+    if exception is None and app.builder.format == "html":
+        protect(Path(app.outdir))
+
+
 def name_exercise_prompts(app, doctree):
     """A hidden exercise cell asks the reader to look at a solution, not at 'code'."""
     for cell in doctree.findall(nodes.container):
@@ -314,4 +321,5 @@ def setup(app):
     app.connect("html-page-context", complete_launch_buttons, priority=900)
     app.connect("html-page-context", mend_module_list)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", add_security_policies)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

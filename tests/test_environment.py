@@ -16,6 +16,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import make  # noqa: E402
+
 CARD = ("torch", "gymnasium", "jupyter", "matplotlib", "ipywidgets", "nbval")
 
 
@@ -100,6 +104,60 @@ def test_the_lock_holds_no_cuda_no_local_suffix_and_no_second_pygame():
     assert not [version for version in pins.values() if "+" in version]
     assert "pygame" not in pins, "gymnasium 1.4 uses pygame-ce, which installs into the same folder"
     assert Version(pins["torch"]) == Version("2.13.0")
+
+
+def hashed(lock: str) -> dict[str, tuple[str, list[str]]]:
+    """Name to (version, digests) of the lock with hashes; a line of another form is an error."""
+    found = {}
+    for entry in re.split(r"\n(?=\S)", "\n".join(x for x in lock.splitlines() if not x.startswith("#"))):
+        first, *rest = [line.strip().removesuffix("\\").strip() for line in entry.strip().splitlines()]
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", line) for line in rest), entry
+        name, version = first.split("==")
+        found[canonicalize_name(name)] = (version, rest)
+    return found
+
+
+def missing_digests(lock: str, with_hashes: str) -> list[str]:
+    pins, digests = locked(lock), hashed(with_hashes)
+    faults = [f"{name} has no digest" for name in pins if not digests.get(name, ("", []))[1]]
+    faults += [
+        f"{name} {version} is not the locked {pins.get(name)}"
+        for name, (version, _) in digests.items()
+        if pins.get(name) != version
+    ]
+    return faults
+
+
+def test_every_locked_version_has_its_digests():
+    lock, digests = text("requirements.lock"), text("requirements-hashed.lock")
+    assert missing_digests(lock, digests) == [], "run make lock ARGS=--keep"
+    assert missing_digests(lock + "left-pad==1.0\n", digests) == ["left-pad has no digest"]
+    assert missing_digests(lock, digests.replace("six==1.", "six==0.")) != []
+    with pytest.raises(AssertionError):
+        hashed(digests.replace("sha256:", "md5:"))
+
+
+def test_the_lock_says_what_it_was_resolved_for():
+    assert re.fullmatch(r"Python 3\.\d+, \w+ \w+", make.resolved_for())
+
+
+@pytest.mark.parametrize(
+    ("filename", "wanted"),
+    [
+        ("six-1.17.0-py2.py3-none-any.whl", True),
+        ("numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl", True),
+        ("numpy-2.4.6-cp314-cp314-macosx_14_0_arm64.whl", True),
+        ("safetensors-0.8.0-cp38-abi3-win_amd64.whl", True),
+        ("numpy-2.4.6-cp310-cp310-manylinux_2_28_x86_64.whl", False),
+        ("numpy-2.4.6-cp311-cp311-musllinux_1_2_x86_64.whl", False),
+        ("numpy-2.4.6-cp314-cp314t-win_amd64.whl", False),
+        ("numpy-2.4.6.tar.gz", False),
+        ("numpy-2.4.5-cp311-cp311-manylinux_2_28_x86_64.whl", False),
+    ],
+)
+def test_which_wheels_are_listed(filename, wanted):
+    version = {"six": "1.17.0", "numpy": "2.4.6", "safetensors": "0.8.0"}[filename.split("-")[0]]
+    assert make.wanted_wheel(filename, version) is wanted
 
 
 def test_a_local_suffix_in_the_lock_is_refused():

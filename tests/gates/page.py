@@ -255,6 +255,7 @@ class Browser:
     """One Chromium for many pages of one folder. `check(page)` gives what tests/browser/pages.mjs found."""
 
     def __init__(self, folder: Path):
+        self.folder = folder
         node = shutil.which("node")
         if node is None:
             raise NoBrowser("no Node.js: the browser tests need Node 20 or newer")

@@ -8,12 +8,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import page
 import pytest
-from gatekit import HTML
+from gatekit import HTML, ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+import content_security
 
 pytestmark = pytest.mark.browser
 PAGES = page.html_pages(HTML)
@@ -144,6 +148,26 @@ def test_a_planted_fault_is_seen(case: str, planted: page.Browser) -> None:
 @pytest.mark.parametrize("case", GOOD)
 def test_a_good_page_passes(case: str, planted: page.Browser) -> None:
     assert planted.problems(f"{case.replace(' ', '_')}.html", loads=["server 390", "file 1280"]) == []
+
+
+SMUGGLED = {
+    "a script that nobody wrote into the book": "<script>document.title = 'taken over'</script>",
+    "a handler that nobody wrote into the book": '<img alt="A grey square" src="page.js" onerror="document.title = 0">',
+    "a page inside the page": '<iframe title="another page" src="data:text/html,x"></iframe>',
+}
+
+
+@pytest.mark.parametrize("what", SMUGGLED)
+def test_the_policy_of_a_page_refuses_what_came_later(what: str, planted: page.Browser) -> None:
+    """The page as built is sound; what is put into it afterwards does not run."""
+    built = content_security.protected(FRAME.format(SLIDER + GOOD_IMAGE))
+    (planted.folder / "built.html").write_text(built, encoding="utf-8")
+    changed = built.replace("<h1>", SMUGGLED[what] + "<h1>")
+    (planted.folder / "changed.html").write_text(changed, encoding="utf-8")
+    assert planted.problems("built.html", loads=["server 390", "file 1280"]) == []
+    for load in ("server 390", "file 1280"):
+        problems = planted.problems("changed.html", loads=[load], patience=1000)
+        assert any("Content Security Policy" in problem for problem in problems), problems
 
 
 def test_what_was_seen_can_be_looked_at(planted: page.Browser, tmp_path: Path) -> None:

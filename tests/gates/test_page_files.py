@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import page
 import pytest
 from gatekit import CHAPTERS, HTML, ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
+import content_security
 
 PAGES = page.html_pages(HTML)
 
@@ -39,6 +43,13 @@ def test_page_links_lead_somewhere(name: str, built_book: Path) -> None:
 @pytest.mark.parametrize("name", PAGES or ["no page"])
 def test_page_says_in_words_what_its_pictures_show(name: str, built_book: Path) -> None:
     assert page.image_problems((built_book / name).read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.book
+@pytest.mark.parametrize("name", PAGES or ["no page"])
+def test_page_has_the_policy_of_its_content(name: str, built_book: Path) -> None:
+    html = (built_book / name).read_text(encoding="utf-8")
+    assert content_security.protected(html) == html
 
 
 # --- planted faults
