@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -102,6 +103,37 @@ def check_finite(obs: np.ndarray, first_index: int = 0) -> np.ndarray:
             f"environment {first_index + i}: observation {shorten(obs[i])} holds a NaN or an infinity"
         )
     return obs
+
+
+class ObservationCheck:
+    """What is asked of the observations [N, *obs] of a vector: all finite, and with check="always" inside their space.
+
+    A NaN is an EnvironmentFault. A number out of bounds is a warning, once: many good environments leave theirs.
+    """
+
+    def __init__(self, space: gym.Space, check: str, first_index: int):
+        self.space, self.first_index, self.bounds = space, first_index, None
+        if check == "always" and isinstance(space, gym.spaces.Box):
+            some = np.finfo(space.dtype) if space.dtype.kind == "f" else np.iinfo(space.dtype)
+            if (space.low > some.min).any() or (space.high < some.max).any():
+                self.bounds = space.low, space.high
+
+    def __call__(self, obs: np.ndarray) -> np.ndarray:
+        """The same observations [N, *obs], or an EnvironmentFault that names the environment."""
+        self.warn_outside(check_finite(obs, self.first_index))
+        return obs
+
+    def warn_outside(self, obs: np.ndarray) -> None:
+        """Compare finite observations [N, *obs] with the bounds of their space."""
+        if self.bounds is None or ((obs >= self.bounds[0]) & (obs <= self.bounds[1])).all():
+            return
+        i, *where = map(int, np.argwhere((obs < self.bounds[0]) | (obs > self.bounds[1]))[0])
+        self.bounds = None  # said once
+        warnings.warn(
+            f"environment {self.first_index + i}: observation{where or ''}={obs[(i, *where)]} is outside "
+            f"{shorten(self.space)}, its observation_space; training goes on, and no more is said about it",
+            stacklevel=4,
+        )
 
 
 def array_spec(space: gym.Space, name: str = "observation_space") -> tuple[tuple[int, ...], np.dtype]:

@@ -15,11 +15,11 @@ import gymnasium as gym
 import numpy as np
 
 from ppo_core.checks import (
+    ObservationCheck,
     array_spec,
     check_actions,
     check_env_fns,
     check_equal_spaces,
-    check_finite,
     check_mode,
     check_seed,
     shorten,
@@ -189,6 +189,7 @@ class SerialVectorEnv:
             raise
         self.single_observation_space = self._slots[0].env.observation_space
         self.single_action_space = self._slots[0].env.action_space
+        self._check = ObservationCheck(self.single_observation_space, check, first_index)
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         """Start a new episode everywhere. Returns obs [N, *obs].
@@ -217,7 +218,7 @@ class SerialVectorEnv:
             raise OutOfStep(f"{call} after close(): make a new environment")
 
     def _ready(self, obs: np.ndarray) -> np.ndarray:
-        obs = check_finite(obs.astype(self._slots[0].dtype, copy=False), self.first_index)
+        obs = self._check(obs.astype(self._slots[0].dtype, copy=False))
         self._state = "ready"
         return obs
 
@@ -242,8 +243,8 @@ class SerialVectorEnv:
             next_obs = obs.copy()
             for i, last in last_obs:
                 next_obs[i] = last
-            check_finite(next_obs, self.first_index)
-        check_finite(obs, self.first_index)
+            self._check(next_obs)
+        self._check(obs)
         result = StepResult(obs, next_obs, rewards, terminated, truncated)
         self._state = "ready"  # last: after an interrupt these rows are lost, and the next step is refused
         return result

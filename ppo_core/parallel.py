@@ -28,6 +28,7 @@ import cloudpickle
 import numpy as np
 
 from ppo_core.checks import (
+    ObservationCheck,
     check_actions,
     check_env_fns,
     check_equal_spaces,
@@ -118,6 +119,7 @@ class ParallelVectorEnv:
 
     def _begun(self) -> np.ndarray:
         self._obs, self._episodes = self._shared["obs"].copy(), self._shared["episode"].copy()
+        self._check.warn_outside(self._obs)
         self._state = "ready"
         return self._obs.copy()
 
@@ -138,7 +140,8 @@ class ParallelVectorEnv:
             next_obs[done] = self._shared["last_obs"][done]
             next_obs[lost] = self._obs[lost]
             self._episodes = self._shared["episode"].copy()
-        self._obs = obs.copy()
+        self._check.warn_outside(next_obs)  # the workers have seen to it that they are finite
+        self._obs = obs.copy() if self.on_worker_death == "restart" else obs
         result = StepResult(obs, next_obs, rewards, terminated, truncated)
         self._state = "ready"  # last: after an interrupt these rows are lost, and the next step is refused
         return result
@@ -174,6 +177,7 @@ class ParallelVectorEnv:
         if not hasattr(self, "_file"):
             check_equal_spaces(spaces, self.first_index)
             self.single_observation_space, self.single_action_space = spaces[0]
+            self._check = ObservationCheck(spaces[0][0], self.check, self.first_index)
             self._layout = layout_of(*spaces[0], self.num_envs, len(workers))
             self._file = nameless_file(self._layout)
             self._shared = map_arrays(self._file.fileno(), self._layout)

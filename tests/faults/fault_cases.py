@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -781,7 +782,6 @@ def step_before_reset(t: Trial) -> None:
     ("observation_none", "the same for None", "None"),
     ("observation_nan", "the same for a NaN", "NaN"),
     ("observation_infinite", "the same for a float64 that is infinite as float32", "infinite after the cast"),
-    ("observation_out_of_bounds", "the same for a number outside the observation space", "out of bounds"),
     ("reward_nan", "the same for a reward that is NaN", "reward NaN"),
     ("reward_none", "the same for a reward that is None", "reward None"),
     ("reward_array", "the same for a reward that is three numbers", "reward array"),
@@ -791,6 +791,25 @@ def wrong_answer(t: Trial, how: str) -> None:
     begun(t, Faulty, how, steps=1)
     expected = ["expected", "shape", "finite", "NaN", "bounds", "outside", "broadcast", "unpack"]
     t.told(lambda: t.env.step(t.actions()), f"step() with {how}", words=expected, accepted="accepted")
+    t.aftermath()
+
+
+@case("answer", "a number outside the observation space: an error or a warning names environment 1")
+def observation_out_of_bounds(t: Trial) -> None:
+    begun(t, Faulty, "out of bounds", steps=1)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        t.log(phase="step()")
+        try:
+            t.env.step(t.actions())
+        except BaseException as error:
+            t.judge(error, 1, ["bounds", "outside", "space"], False)
+            warned.append(error)
+    if not warned:
+        raise Silent("an observation out of bounds: accepted")
+    if all(isinstance(one, warnings.WarningMessage) for one in warned):
+        t.saw(f"a warning: {short(warned[0].message)}")
+        t.judge(warned[0].message, 1, ["bounds", "outside", "space"], False)
     t.aftermath()
 
 
@@ -943,7 +962,7 @@ def no_main_guard(t: Trial) -> None:
     spec = sys.argv[1]
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder) / "script.py"
-        script.write_text(SCRIPT.format(path=sys.path[:3] + [str(HERE)], spec=spec, method=t.start_method))
+        script.write_text(SCRIPT.format(path=[*sys.path[:3], str(HERE)], spec=spec, method=t.start_method))
         t.started()
         t.log(phase="the script without a guard")
         done = subprocess.run([sys.executable, script], capture_output=True, text=True)
