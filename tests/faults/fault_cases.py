@@ -739,7 +739,7 @@ def interrupt_while_making(t: Trial) -> None:
     ("action_too_large", "an action outside Discrete(n) is refused before anything is sent; the next steps are right", Rows, [3, ACTIONS]),
     ("action_negative", "the same for a negative one", Rows, [3, -1]),
     ("action_float", "the same for a fraction where the space is Discrete", Rows, [3.0, 4.5]),
-    ("action_none", "the same for None", Rows, [3, None]),
+    ("action_none", "the same for None among the actions", Rows, [3, None]),
     ("action_too_many", "the same for three actions where there are two environments", Rows, [1, 2, 3]),
     ("action_too_few", "the same for one action", Rows, [1]),
     ("box_action_nan", "the same for a NaN in a Box", BoxRows, [[0.0, 0.1], [np.nan, 0.1]]),

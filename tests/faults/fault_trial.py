@@ -317,7 +317,7 @@ def everything(error: BaseException) -> str:
         except Exception:
             texts.append(type(error).__name__)
         texts += getattr(error, "__notes__", [])
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return "\n".join(texts)
 
 
