@@ -20,7 +20,7 @@ from ppo_core.buffer import Minibatch
 from ppo_core.config import PPOConfig
 from ppo_core.errors import ConfigError
 from ppo_core.loss import LossTerms
-from ppo_core.policy import ActorCritic
+from ppo_core.policy import ActorCritic, is_stock
 
 Pull = Callable[[np.ndarray, float], np.ndarray]
 
@@ -37,10 +37,9 @@ class AnalyticGradient:
     """
 
     def __init__(self, policy: ActorCritic, config: PPOConfig):
-        networks = getattr(policy, "actor", None), getattr(policy, "critic", None)
-        if type(policy) is not ActorCritic or not all(map(alternates, networks)):
+        if not is_stock(policy):
             raise ConfigError(
-                f"gradient='analytic' is written for the two tanh networks of ActorCritic, not for this "
+                "gradient='analytic' is written for ActorCritic and its two tanh networks, not for this "
                 f"{type(policy).__name__}: set gradient='autograd'"
             )
         self.policy, self.config = policy, config
@@ -180,10 +179,3 @@ def squared_error(
         slopes = np.where(taken | (np.abs(moved) <= clip_coef), errors, 0)
         errors = np.where(taken, errors, clipped_errors)
     return 0.5 * np.square(errors).mean(), slopes / len(errors)
-
-
-def alternates(network: nn.Module | None) -> bool:
-    """Whether a network is Linear, Tanh, Linear, ..., Linear, each with a bias."""
-    kinds = [type(m) for m in network] if isinstance(network, nn.Sequential) else []
-    expected = [nn.Linear, nn.Tanh] * (len(kinds) // 2) + [nn.Linear]
-    return kinds == expected and all(m.bias is not None for m in network if isinstance(m, nn.Linear))

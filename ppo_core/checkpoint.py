@@ -151,7 +151,7 @@ def check_fits(path: str | os.PathLike, tensors: dict[str, Tensor], expected: di
         if fresh.dtype != found.dtype or fresh.ndim != found.ndim or fresh.shape[free:] != found.shape[free:]:
             raise CheckpointError(
                 f"{path} does not fit: {name} is {tuple(found.shape)} {found.dtype}, "
-                f"expected {tuple(fresh.shape)} {fresh.dtype}"
+                f"expected {tuple(fresh.shape)} {fresh.dtype}: pass the policy whose weights these are"
             )
         if name.partition(".")[0] in ("weights", "adam", "episodes") and not found.isfinite().all():
             raise CheckpointError(f"{path} does not fit: {name} holds a NaN or an infinity")

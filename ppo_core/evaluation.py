@@ -84,8 +84,10 @@ def observation_space_of(env_fn: EnvFn) -> gym.Space:
 
 
 def within_bounds(actions: np.ndarray, space: gym.Space) -> np.ndarray:
-    """Actions [N] or [N, A] as the environment may get them: those of a Box are clipped to its bounds.
+    """Actions [N] or [N, A] as the environment may get them: those of a Box are clipped to its bounds, in its type.
 
     The rollout keeps the sampled actions, because the log-probability is that of what was sampled, not clipped.
     """
-    return np.clip(actions, space.low, space.high) if isinstance(space, gym.spaces.Box) else actions
+    if not isinstance(space, gym.spaces.Box):
+        return actions
+    return np.clip(actions, space.low, space.high).astype(space.dtype, copy=False)

@@ -147,13 +147,21 @@ def linear(inputs: int, outputs: int, gain: float, generator: torch.Generator | 
     return layer
 
 
+def is_stock(policy: nn.Module) -> bool:
+    """Whether `policy` is an ActorCritic as it is made here, so that its two tanh networks may be written out."""
+    kinds = [nn.Linear, nn.Tanh] * 2 + [nn.Linear]
+    return type(policy) is ActorCritic and all(
+        [*map(type, n)] == kinds for n in (policy.actor, policy.critic)
+    )
+
+
 def numpy_act(policy: ActorCritic) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray]:
     """`policy.act` on NumPy arrays, without torch's cost per call, which outweighs a handful of observations.
 
     The weights are views of torch's memory, so each optimiser step is seen here with nothing copied.
-    Args of the result: obs [N, *obs], noise [N, A] or None. A policy that is not an ActorCritic keeps its own `act`.
+    Args of the result: obs [N, *obs], noise [N, A] or None. Another policy keeps its own `act`.
     """
-    if type(policy) is not ActorCritic:
+    if not is_stock(policy):
         return lambda obs, noise: policy.act(
             torch.from_numpy(obs), None if noise is None else torch.from_numpy(noise)
         ).numpy()

@@ -20,7 +20,7 @@ from ppo_core.checks import check_seed
 from ppo_core.config import PPOConfig
 from ppo_core.envs import SerialVectorEnv, VectorEnv, make_env
 from ppo_core.episodes import EpisodeLog
-from ppo_core.errors import CheckpointError, ConfigError, EnvironmentFault, NonFiniteError, WorkerError
+from ppo_core.errors import ConfigError, EnvironmentFault, NonFiniteError, WorkerError
 from ppo_core.evaluation import Evaluation, evaluate, film, observation_space_of, within_bounds
 from ppo_core.gae import compute_gae
 from ppo_core.loss import LossTerms, ppo_loss
@@ -156,7 +156,7 @@ class Trainer:
             for minibatch in self._minibatches():
                 terms.append(self._gradient(minibatch))
                 grad_norms.append(clip_gradient(self.weights.grad, config.max_grad_norm))
-                self._check_finite(f"gradient norm in epoch {epoch}", grad_norms[-1])
+                self._check_finite(f"loss or gradient norm in epoch {epoch}", terms[-1].loss + grad_norms[-1])
                 self.optimizer.step()
             epoch_kl = mean(t.approx_kl for t in terms[-config.num_minibatches :])
             if config.target_kl is not None and epoch_kl > config.target_kl:
@@ -260,19 +260,13 @@ class Trainer:
         """
         tensors, facts = load_checkpoint(path)
         check_facts(path, tensors, facts, makes_env=env is None and "env_id" not in changes)
-        fixed = {"env_id", "num_envs", "hidden_size", "seed", "dtype"} & changes.keys()
-        fixed = sorted(name for name in fixed if changes[name] != facts["config"].get(name))
-        if fixed:
+        fixed = sorted({"env_id", "num_envs", "hidden_size", "seed", "dtype"} & changes.keys())
+        if fixed := [name for name in fixed if changes[name] != facts["config"].get(name)]:
             raise ConfigError(
                 f"{fixed[0]}={changes[fixed[0]]!r} cannot be changed in a checkpoint: "
                 "its weights and episodes depend on it"
             )
         trainer = cls(PPOConfig.from_dict({**facts["config"], **changes}), env, policy)
-        if tensors["weights"].shape != trainer.weights.shape:
-            raise CheckpointError(
-                f"{path} holds {tensors['weights'].numel()} weights, but this policy has "
-                f"{trainer.weights.numel()}: pass the policy it was made with"
-            )
         check_fits(path, tensors, trainer._state()[0])
         trainer._set_state(tensors, facts)
         return trainer

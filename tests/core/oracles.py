@@ -956,6 +956,109 @@ def entropy_bonus_raises_entropy(core: Core) -> None:
         assert change > 1e-6 if bonus else change == 0, f"entropy changed by {change} with ent_coef={bonus}"
 
 
+# ---- the gradient by hand
+
+
+def distribution_loss(policy: Any, batch: Any, config: Any) -> Tensor:
+    """The loss of a minibatch written with torch.distributions."""
+    out, advantages = policy.actor(batch.obs), batch.advantages
+    if policy.log_std is None:
+        distribution: Any = torch.distributions.Categorical(logits=out)
+    else:
+        normal = torch.distributions.Normal(out, policy.log_std.exp())
+        distribution = torch.distributions.Independent(normal, 1)
+    if config.normalize_advantages and len(advantages) > 1:
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+    ratio = (distribution.log_prob(batch.actions) - batch.old_logprobs).exp()
+    low, high = 1 - config.clip_coef, 1 + config.clip_coef
+    limited = torch.where(advantages > 0, ratio.clamp(max=high), ratio.clamp(min=low))
+    values = policy.critic(batch.obs)[:, 0]
+    errors = (values - batch.returns).abs()
+    if config.clip_value_loss:
+        near = batch.old_values + (values - batch.old_values).clamp(-config.clip_coef, config.clip_coef)
+        errors = errors.maximum((near - batch.returns).abs())
+    bonus = config.ent_coef * distribution.entropy().mean()
+    return config.vf_coef * 0.5 * (errors**2).mean() - (limited * advantages).mean() - bonus
+
+
+def doubled(core: Core, actions: int | None, size: int, **settings: Any) -> tuple[Any, Any, Any]:
+    """A policy and a minibatch in float64, with ratios and values on all sides of the clipping, and settings."""
+    policy = make_policy(core, actions, scale=60.0).double()
+    batch = make_minibatch(core, policy, size, seed=size)
+    batch = core.buffer.Minibatch(*(x if x.dtype == torch.int64 else x.double() for x in batch))
+    given = {"vf_coef": 0.7, "ent_coef": 0.03, "clip_coef": 0.15, "dtype": "float64", **settings}
+    core.trainer.flatten_parameters(policy)
+    return policy, batch, core.config.PPOConfig(**given)
+
+
+@oracle
+def analytic_gradient_is_that_of_autograd(core: Core) -> None:
+    """Every gradient and every metric, for both kinds of actions and all options: against autograd on a loss of our own."""
+    options = itertools.product((3, None), (1, 2, 64), (True, False), (True, False))
+    for actions, size, normalize, clip in options:
+        settings = {"normalize_advantages": normalize, "clip_value_loss": clip}
+        policy, batch, config = doubled(core, actions, size, **settings)
+        what = f"{'Box' if actions is None else 'Discrete'}, {size} samples, {settings}"
+        expected = torch.autograd.grad(distribution_loss(policy, batch, config), list(policy.parameters()))
+        metrics = core.loss.ppo_loss(policy, batch, config)
+        before = [x.clone() for x in batch]
+        for p in policy.parameters():
+            p.grad.fill_(7.0)  # of an earlier minibatch
+        given = core.analytic.AnalyticGradient(policy, config)
+        for _ in range(2):  # the second time with the memory of the first
+            terms = given(batch)
+        for name, mine, theirs in zip(metrics._fields, terms, metrics, strict=True):
+            assert mine.shape == () and mine.dtype == torch.float64 and not mine.requires_grad, name
+            close(mine, theirs.detach(), 1e-7 if name == "clip_frac" else 1e-12, f"{what}: {name}")
+        for (name, p), gradient in zip(policy.named_parameters(), expected, strict=True):
+            close(p.grad, gradient, 1e-12, f"{what}: gradient of {name}")
+        assert all(map(torch.equal, batch, before)), "the minibatch was changed"
+        if size == 64:
+            assert 0.2 < metrics.clip_frac < 0.9 and min(map(lambda g: float(g.abs().max()), expected)) > 1e-4
+
+
+@oracle
+def analytic_gradient_is_the_slope_of_the_loss(core: Core) -> None:
+    """Without autograd: the difference of the loss a little to either side, in random directions."""
+    generator = torch.Generator().manual_seed(0)
+    for actions, clip in itertools.product((3, None), (True, False)):
+        policy, batch, config = doubled(core, actions, 32, clip_value_loss=clip)
+        given = core.analytic.AnalyticGradient(policy, config)
+        given(batch)
+        for _ in range(5):
+            step = [
+                1e-6 * torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in policy.parameters()
+            ]
+            expected = sum(float((p.grad * d).sum()) for p, d in zip(policy.parameters(), step, strict=True))
+            with torch.no_grad():
+                sides = []
+                for sign in (1, -2, 1):
+                    for p, d in zip(policy.parameters(), step, strict=True):
+                        p += sign * d
+                    sides.append(float(distribution_loss(policy, batch, config)))
+            close((sides[0] - sides[1]) / 2 / 1e-6, expected / 1e-6, 1e-5, "slope")
+
+
+@oracle
+def analytic_gradient_refuses_other_policies(core: Core) -> None:
+    """What it does not know it does not differentiate: subclasses, other networks."""
+    kind = core.errors.ConfigError
+    config = core.config.PPOConfig(gradient="analytic", num_envs=2, num_steps=4, total_timesteps=8)
+
+    class Another(core.policy.ActorCritic):
+        def evaluate(self, obs, actions):
+            return super().evaluate(2 * obs, actions)
+
+    box, two = gym.spaces.Box(-9, 9, (4,)), gym.spaces.Discrete(2)
+    relu, short = core.policy.ActorCritic(box, two, 8), core.policy.ActorCritic(box, two, 8)
+    relu.critic[1], short.actor = torch.nn.ReLU(), torch.nn.Sequential(torch.nn.Linear(4, 2))
+    for policy in (Another(box, two, 8), relu, short):
+        refuses(
+            lambda p=policy: core.trainer.Trainer(config, policy=p).close(), "analytic", "autograd", kind=kind
+        )
+    core.trainer.Trainer(config, policy=core.policy.ActorCritic(box, two, 8)).close()
+
+
 # ---- the rollout
 
 
@@ -1053,6 +1156,7 @@ def config_refuses_what_cannot_work(core: Core) -> None:
         "learning_rate": (-1e-3, float("nan"), float("inf")), "gamma": (-0.1, 1.01, float("nan")), "gae_lambda": (1.5,), "num_minibatches": (0, 1025),
         "update_epochs": (0,), "clip_coef": (-0.1,), "ent_coef": (-1.0,), "vf_coef": (-1.0,), "max_grad_norm": (-1.0,), "target_kl": (-1.0, "low"),
         "hidden_size": (0,), "anneal_lr": (1, "true"), "env_id": (3,), "torch_threads": (-1,), "adam_eps": (-1.0,),
+        "gradient": ("numeric", True), "dtype": ("float16", 64), "check": ("never", 1),
     }  # fmt: skip
     for name, values in wrong.items():
         for value in values:

@@ -406,7 +406,7 @@ def a_run_in_float64_is_in_float64(core: Core) -> None:
     """Every number from the policy inward; observations and rewards are those of the environment; resuming too."""
     for env_id in ("CartPole-v1", "Pendulum-v1"):
         trainer = cartpole(core, env_id=env_id, dtype="float64")
-        history, _ = trained(trainer, 3)
+        trained(trainer, 3)
         floats = [x for x in vars(trainer.rollout).values() if isinstance(x, torch.Tensor)]
         floats += [trainer.weights, trainer.weights.grad, trainer.optimizer.state[trainer.weights]["exp_avg"]]
         floats += [trainer.policy.noise(2), *trainer._gradient(next(trainer._minibatches()))[:5]]
@@ -416,6 +416,8 @@ def a_run_in_float64_is_in_float64(core: Core) -> None:
         noise = trainer.policy.noise(len(obs), generator=torch.Generator().manual_seed(0))
         acted = trainer.act(obs.numpy(), noise.numpy())
         close(acted, trainer.policy.act(obs, noise), 1e-14, "numpy_act")
+        seen = torch.rand(50, *trainer.rollout.obs.shape[2:], dtype=torch.float64)
+        assert not torch.equal(trainer.policy.value(seen), trainer.policy.value(seen.float())), "rounded"
         rollout = trainer.rollout
         assert not torch.equal(rollout.logprobs, rollout.logprobs.float().double()), "computed in float32"
         with TemporaryDirectory() as folder:
@@ -427,12 +429,7 @@ def a_run_in_float64_is_in_float64(core: Core) -> None:
                 lambda p=folder: core.trainer.Trainer.resume(Path(p) / "x", dtype="float32"),
                 "dtype",
             )
-        small = cartpole(core, env_id=env_id)
-        close(
-            trained(small, 1)[0][0][5:9], history[0][5:9], 1e-3, "not the same run in lower precision"
-        ) if env_id == "Pendulum-v1" else None
         trainer.close()
-        small.close()
 
 
 def _remember_generator(trainer: Any) -> None:
