@@ -31,7 +31,7 @@ from ppo_core.policy import ActorCritic
 from ppo_core.trainer import IterationStats, clip_gradient, explained_variance, flatten_parameters, part
 
 WARM_UP = 3  # iterations before a graph is recorded: libraries choose their kernels, torch.compile compiles
-WATCHED = ("obs", "next_obs", "rewards", "logprobs", "values", "advantages", "gradient norm")
+WATCHED = ("obs", "next_obs", "rewards", "logprobs", "values", "advantages", "loss or gradient norm")
 
 
 class TensorRollout(NamedTuple):
@@ -51,7 +51,7 @@ class TensorRollout(NamedTuple):
 
 
 class CapturedTrainer:
-    """PPO on tensor environments, with the settings, the numbers and the checkpoints of `Trainer`.
+    """PPO on tensor environments, with the settings and the numbers of `Trainer`.
 
     Nothing between two reports asks a tensor for its value: counters stay on the device and are read `every`
     iterations. Whatever interrupts it, the trainer goes back to its last report, and `run()` goes on.
@@ -188,7 +188,7 @@ class CapturedTrainer:
     @torch.enable_grad()
     def update(self) -> None:
         """Improve the policy on `self.rollout`, in `update_epochs` times `num_minibatches` steps."""
-        config, rollout, norms = self.config, self.rollout, []
+        config, rollout, watched = self.config, self.rollout, []
         stored = (
             rollout.obs,
             rollout.actions,
@@ -206,14 +206,15 @@ class CapturedTrainer:
                 losses = self._loss(self.policy, minibatch, config)
                 self.weights.grad.zero_()
                 losses.loss.backward()
-                norms.append(clip_gradient(self.weights.grad, config.max_grad_norm))
+                norm = clip_gradient(self.weights.grad, config.max_grad_norm)
                 self.optimizer.step()
                 divergence.append(losses.approx_kl)
+                watched.append(losses.loss.detach() + norm)
                 terms = [x.detach() for x in losses]
-                self.totals += torch.stack([*terms, norms[-1], torch.ones_like(terms[0])]) * done
+                self.totals += torch.stack([*terms, norm, torch.ones_like(norm)]) * done
             if config.target_kl is not None:
                 self.skip += (torch.stack(divergence).mean() > config.target_kl) * (1 - self.skip)
-        self._watch(slice(-1, None), norms)
+        self._watch(slice(-1, None), [torch.stack(watched)])
 
     def _noise(self) -> Tensor:
         """The randomness of all actions of a rollout, [T, N, A]."""
@@ -228,10 +229,8 @@ class CapturedTrainer:
         return numbers.argsort()
 
     def _watch(self, which: slice, tensors: list[Tensor]) -> None:
-        """Note the update in which one of `tensors`, of any shape, first held a NaN or an infinity."""
+        """Note the update in which each of `tensors`, of any shape, first held a NaN or an infinity."""
         finite = torch.stack([torch.isfinite(tensor).all() for tensor in tensors])
-        if len(finite) > len(WATCHED[which]):  # many tensors of one name
-            finite = finite.all().unsqueeze(0)
         self.bad[which] += (self.clock + 1) * (~finite & (self.bad[which] == 0))
 
     def _count_episodes(self) -> None:
@@ -293,20 +292,29 @@ class CapturedTrainer:
         return evaluate(policy, partial(make_env, self.env.game.ENV_ID), num_episodes, seed, deterministic)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a checkpoint of the last report; `Trainer.resume` reads it too and begins new episodes."""
+        """Write a checkpoint of the last report, for `CapturedTrainer.resume`: it goes on with the same numbers."""
+        self._roll_back()
+        save_checkpoint(
+            path, {f"device.{name}": tensor.cpu() for name, tensor in self._state().items()}, self._facts()
+        )
+
+    def export(self, path: str | os.PathLike) -> None:
+        """Write a checkpoint of the last report for `Trainer.resume`: the same weights and optimiser, new episodes."""
         self._roll_back()
         config, state = self.config, self._state()
-        tensors = {f"device.{name}": tensor.cpu() for name, tensor in state.items()}
-        tensors |= {
-            name: tensor.cpu() for name, tensor in state.items() if name.startswith(("weights", "adam."))
-        }
-        tensors |= {f"buffer.{name}": tensor.cpu() for name, tensor in self.policy.named_buffers()}
-        tensors["generator"] = torch.Generator().manual_seed(config.seed + self.iteration).get_state()
         log = EpisodeLog(config.num_envs, no_actions=self.rollout.actions[:0, 0].cpu().numpy())
         log.count = self.env.episodes.cpu().numpy() + 1
+        tensors = {
+            name: tensor.cpu()
+            for name, tensor in state.items()
+            if name.startswith(("weights", "adam.", "buffer."))
+        }
         tensors |= {f"episodes.{name}": tensor for name, tensor in log.state().items()}
-        facts = {"config": config.to_dict(), "iteration": self.iteration, "global_step": self.global_step}
-        save_checkpoint(path, tensors, facts)
+        tensors["generator"] = torch.Generator().manual_seed(config.seed + self.iteration).get_state()
+        save_checkpoint(path, tensors, self._facts())
+
+    def _facts(self) -> dict[str, Any]:
+        return {"config": self.config.to_dict(), "iteration": self.iteration, "global_step": self.global_step}
 
     @classmethod
     def resume(
@@ -318,26 +326,31 @@ class CapturedTrainer:
         Raises: CheckpointError, ConfigError.
         """
         tensors, facts = load_checkpoint(path)
-        if "device.clock" not in tensors:
+        saved, config, iteration = part(tensors, "device."), facts.get("config"), facts.get("iteration")
+        if not (saved and isinstance(config, dict) and type(iteration) is int and iteration >= 0):
             raise CheckpointError(
                 f"{path} was not written by CapturedTrainer.save: Trainer.resume may read it"
             )
-        fixed = sorted({"env_id", "num_envs", "hidden_size", "seed", "dtype"} & (changes or {}).keys())
-        if fixed:
+        changes = changes or {}
+        fixed = sorted({"env_id", "num_envs", "hidden_size", "seed", "dtype"} & changes.keys())
+        if fixed := [name for name in fixed if changes[name] != config.get(name)]:
             raise ConfigError(
                 f"{fixed[0]} cannot be changed in a checkpoint: its weights and episodes depend on it"
             )
-        trainer = cls(PPOConfig.from_dict({**facts["config"], **(changes or {})}), **arguments)
-        state, mine = part(tensors, "device."), trainer._state()
-        for name in mine:
-            if name not in state or (name != "generator" and state[name].shape != mine[name].shape):
+        trainer = cls(PPOConfig.from_dict({**config, **changes}), **arguments)
+        fresh = trainer._state()
+        if saved["generator"].shape != fresh["generator"].shape:  # of another kind of device
+            saved["generator"] = trainer._new_generator(trainer.config.seed + iteration).get_state()
+        for name in sorted(saved.keys() | fresh.keys()):
+            mine, found = fresh.get(name), saved.get(name)
+            if mine is None or found is None or (mine.shape, mine.dtype) != (found.shape, found.dtype):
                 raise CheckpointError(
                     f"{path} does not fit: {name} differs, pass the policy it was made with"
                 )
-        if state["generator"].shape != mine["generator"].shape:  # of another kind of device
-            state["generator"] = trainer._new_generator(trainer.config.seed + facts["iteration"]).get_state()
-        trainer._set_state(state)
-        trainer.iteration = facts["iteration"]
+            if not found.isfinite().all():
+                raise CheckpointError(f"{path} does not fit: {name} holds a NaN or an infinity")
+        trainer._set_state(saved)
+        trainer.iteration = iteration
         return trainer
 
     def _new_generator(self, seed: int) -> torch.Generator:
