@@ -1,7 +1,7 @@
 # Every target is `python make.py TARGET`, which is what Windows users type. ARGS are passed on: make train ARGS="--seed 2"
 PYTHON ?= $(shell command -v python3 || command -v python)
 
-.PHONY: help book test lab workshop train bench lock clean
+.PHONY: help book test lab workshop train bench faults lock clean
 
 help:
 	@$(PYTHON) make.py help
@@ -23,6 +23,9 @@ train:
 
 bench:
 	@$(PYTHON) make.py bench $(ARGS)
+
+faults:
+	@$(PYTHON) make.py faults $(ARGS)
 
 lock:
 	@$(PYTHON) make.py lock $(ARGS)

@@ -8,6 +8,9 @@
     python make.py train    train PPO on CartPole-v1; what follows is passed on (train --seed 2)
     python make.py bench    measure the speed, beside other libraries that it installs into .bench (about 6 GB), and
                             write benchmarks/ch18_*.csv (40 minutes; --quick: 4); bench --help says the rest
+    python make.py faults   put every case of tests/faults to our vectors of environments, to those of Gymnasium and
+                            Stable-Baselines3, and to our trainer; write benchmarks/ch07_faults.csv and its page (30
+                            minutes, Linux; with arguments a part: --adapter ours --start-method spawn)
     python make.py lock     write requirements.lock anew, from a clean environment, and the digest of every file of it
                             to requirements-hashed.lock; with --keep the versions stay as they are
     python make.py clean    remove what was built; with --all also .venv and tests/browser/node_modules
@@ -421,6 +424,15 @@ def train(*arguments: str) -> None:
         raise SystemExit(code)
 
 
+def faults(*arguments: str) -> None:
+    python = ensure_environment()
+    must("the fault suite", python, "benchmarks/ch07_faults.py", *arguments)
+    must("its page", python, "tools/fault_table_page.py")
+    if not arguments:
+        for suite in ("trainer", "kernel"):
+            must(f"the {suite} cases", python, f"tests/faults/{suite}_cases.py")
+
+
 def peer_environment(requirements: Path) -> None:
     """The environment of one library in .bench; `failed.txt` in it says why there is none."""
     venv = BENCH / requirements.stem
@@ -559,7 +571,7 @@ def clean(*arguments: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    targets = {f.__name__: f for f in (book, test, lab, workshop, train, bench, lock, clean)}
+    targets = {f.__name__: f for f in (book, test, lab, workshop, train, bench, faults, lock, clean)}
     name, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
     if name in ("help", "-h", "--help"):
         say(__doc__.strip())
@@ -567,7 +579,7 @@ def main(arguments: list[str]) -> int:
     if name not in targets:
         say(f"no target {name!r}; there are: {', '.join(targets)}, help")
         return 2
-    if rest and name not in ("lab", "workshop", "train", "bench", "lock", "clean"):
+    if rest and name not in ("lab", "workshop", "train", "bench", "faults", "lock", "clean"):
         say(f"{name} takes no arguments, got: {' '.join(rest)}")
         return 2
     try:

@@ -70,6 +70,10 @@ class ParallelVectorEnv:
         first_index: int = 0,
     ):
         self._state = "before the first reset()"
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise SystemExit(
+                1
+            )  # a new worker imports a script without a guard; its parent says so, and only once
         check_mode(check, first_index)
         self.env_fns, self.check, self.first_index = check_env_fns(env_fns), check, first_index
         self.num_envs = len(self.env_fns)
@@ -334,9 +338,7 @@ class _Worker:
         how = f"killed by {SIGNALS.get(-code, -code)}" if code < 0 else f"exit code {code}"
         remedy = "make a new ParallelVectorEnv, or pass on_worker_death='restart'"
         if self.shared is None:
-            remedy = (
-                "its own message is above; a script needs `if __name__ == '__main__':` around what it does"
-            )
+            remedy = "a script needs `if __name__ == '__main__':` around what it does; any other cause is told above"
         raise WorkerDied(
             f"{self} died ({how}), and their episodes with it: {remedy}",
             self.first_index + self.first,

@@ -598,7 +598,7 @@ def nothing_global_changes(t: Trial) -> None:
     def state() -> tuple:
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
         return (
-            multiprocessing.get_start_method(allow_none=True),
+            multiprocessing.get_start_method(allow_none=True) or multiprocessing.get_all_start_methods()[0],
             *(signal.getsignal(number) for number in numbers),
             signal.pthread_sigmask(signal.SIG_BLOCK, ()),
             os.getcwd(),

@@ -32,7 +32,7 @@ WRONG = [
     ("Late", "worker_os_exit", "WEAK", "allowed 1 s"),
     ("RaisesInClose", "close_before_reset", "WEAK", "BrokenPipeError"),
     ("Crashes", "close_before_reset", "CRASH", "SIGABRT"),
-    ("ChangesTheStartMethod", "nothing_global_changes", "SILENT", "fork"),
+    ("ChangesTheStartMethod", "nothing_global_changes", "SILENT", "spawn"),
     ("TooSlowToStart", "close_before_reset", "SLOW", "making the environment"),
     ("HangsAtStart", "close_before_reset", "HANG", "making the environment"),
     ("WrongExitCode", "exit_by_sys_exit", "WEAK", "ended with 9, expected 5"),

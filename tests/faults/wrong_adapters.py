@@ -151,7 +151,7 @@ class Crashes(Around):
 
 class ChangesTheStartMethod(Around):
     def __init__(self, env_fns: Sequence, start_method: str, **options: Any):
-        multiprocessing.set_start_method(start_method)
+        multiprocessing.set_start_method("spawn", force=True)
         super().__init__(env_fns, start_method, **options)
 
 
