@@ -156,6 +156,8 @@ class ParallelVectorEnv:
         if hasattr(self, "_end_workers"):
             _end(self._workers)
             self._end_workers.cancel()  # not before: after an interrupt the next close(), or the exit, ends them
+        if hasattr(self, "_file"):
+            self._file.close()
 
     def __enter__(self) -> ParallelVectorEnv:
         return self

@@ -320,7 +320,7 @@ def make_vector_env(config: PPOConfig) -> VectorEnv:
     """The environments that `config` asks for: worker processes if num_workers > 0, else in this process."""
     env_fns = [partial(make_env, config.env_id)] * config.num_envs
     if config.num_workers:
-        return ParallelVectorEnv(env_fns, num_workers=config.num_workers)
+        return ParallelVectorEnv(env_fns, config.num_workers, check=config.check)
     return SerialVectorEnv(env_fns, config.check)
 
 
