@@ -303,8 +303,9 @@ def judge(
             late.append(f"the exit took {ended - exits['t']:.1f} s")
     if of("silent"):
         return "SILENT", told(of("silent"))
+    overloaded = os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
     if timed_out:
-        too_slow = busy and not of("started")
+        too_slow = busy and (overloaded or not of("started"))
         return ("SLOW" if too_slow else "HANG"), told([f"in {phase}", *saw, *notes])
     if leak:
         return "LEAK", told([*leak, *notes])
@@ -314,7 +315,6 @@ def judge(
     if notes:
         return "WEAK", told([*notes, *late, *saw])
     if late:
-        overloaded = os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
         return ("SLOW" if overloaded else "WEAK"), told([*late, *saw])
     return "PASS", told(saw)
 

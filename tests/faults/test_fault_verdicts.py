@@ -46,7 +46,9 @@ def verdicts():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fault_suite, "START_UP", 4.0)
         for name, case in CASES.items():
-            patch.setitem(fault_suite.CASES, name, case._replace(limit=5.0 if case.limit == 10.0 else case.limit))
+            patch.setitem(
+                fault_suite.CASES, name, case._replace(limit=5.0 if case.limit == 10.0 else case.limit)
+            )
         patch.setattr(fault_suite.os, "getloadavg", lambda: (0.0, 0.0, 0.0))  # what is late is late, not slow
         with ThreadPoolExecutor(4) as pool:
             results = pool.map(lambda pair: score(f"wrong_adapters:{pair[0]}", [pair[1]], "fork", 1), chosen)
@@ -83,8 +85,25 @@ def event(**kwargs):
         ([event(exits=0)], -11, False, False, [], "WEAK"),
     ],
 )
-def test_of_several_faults_the_worst_is_told(log, code, timed_out, busy, left, verdict):
+def test_of_several_faults_the_worst_is_told(log, code, timed_out, busy, left, verdict, monkeypatch):
+    monkeypatch.setattr(fault_suite.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     assert judge(log, code, timed_out, busy, left, 0.0, "")[0] == verdict
+
+
+def test_a_busy_machine_is_no_fault(monkeypatch):
+    """What still works on an overloaded machine does not hang, and what is late may be on time elsewhere."""
+    for load, hang, late in ((0.0, "HANG", "WEAK"), (500.0, "SLOW", "SLOW")):
+        monkeypatch.setattr(fault_suite.os, "getloadavg", lambda load=load: (load, load, load))
+        started = event(phase="step()", started=True)
+        assert judge([started], None, True, True, [], 0.0, "")[0] == hang
+        assert judge([started], None, True, False, [], 0.0, "")[0] == "HANG"
+        assert judge([event(late="1.9 s"), event(finished=True)], 0, False, False, [], 0.0, "")[0] == late
+        assert (
+            judge(
+                [event(late="1.9 s"), event(note="raw"), event(finished=True)], 0, False, False, [], 0.0, ""
+            )[0]
+            == "WEAK"
+        )
 
 
 def test_points():
