@@ -36,6 +36,7 @@ SCRIPTS = {
     "tianshou": "tianshou_.py",
     "cleanrl": "cleanrl.py",
 }
+PUBLISHED = {"CartPole-v1": "ppo.py", "HalfCheetah-v5": "ppo_continuous_action.py"}  # CleanRL's
 Run = Callable[[], list[Row]]
 
 
@@ -62,7 +63,7 @@ def arms(options: Options, env: str, envs: int, steps: int) -> dict[str, Run]:
     for peer, script in others.items():
         if peer != "cleanrl":
             runs[peer] = run(peer, script)
-        elif options.cleanrl:
+        elif options.cleanrl and (options.cleanrl / "cleanrl" / PUBLISHED[env]).exists():
             runs[peer] = run(peer, script, "--path", options.cleanrl)
     return runs
 

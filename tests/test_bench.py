@@ -172,6 +172,18 @@ def test_break_even_lies_where_the_gain_crosses_one(monkeypatch):
     assert vectors.break_even([], "ours parallel") == "not measured"
 
 
+def test_vectors_without_workers_are_compared_by_cpu(monkeypatch):
+    """By hand: sync took twice the CPU for as many steps; the parallel one half the time on the wall."""
+    vectors = load_script("ch18_vector_envs", monkeypatch)
+    arms = {"ours serial": (1.0, 2.0), "gymnasium sync": (2.0, 2.0), "ours parallel": (0.1, 1.0)}
+    rows = [
+        {"arm": arm, "steps": 100, "parent_cpu_s": cpu, "wall_s": wall} for arm, (cpu, wall) in arms.items()
+    ]
+    assert [row["x_serial"] for row in vectors.compared(rows)] == ["1", "0.5", "2"]
+    failed = vectors.compared([{"arm": "ours serial", "error": "no"}, rows[1]])
+    assert [row["x_serial"] for row in failed] == ["", ""]
+
+
 def test_the_cost_of_checks_is_a_share_of_the_time(monkeypatch):
     """100 a second with all checks, 125 without: checks take a fifth of the time."""
     safety = load_script("ch18_safety", monkeypatch)
