@@ -95,12 +95,14 @@ def ask(peer: str, script: str, *arguments: object, stdin: str = "", timeout: fl
         return [{"error": f"not installed: {one_line(failed.read_text(encoding='utf-8'))}"}]
     if not python.exists():
         return [{"error": "not installed: make bench does it"}]
+    BENCH.mkdir(exist_ok=True)
     command = [str(python), "-W", "ignore", str(PEERS / script), *map(str, arguments)]
     try:
         done = subprocess.run(
             command,
             input=stdin,
             env=one_thread(),
+            cwd=BENCH,  # some write logs where they stand
             capture_output=True,
             text=True,
             encoding="utf-8",
