@@ -72,7 +72,8 @@ class World:
                 "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
             )
             patience = timedelta(seconds=timeout)
-            dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
+            with self._noticing():
+                dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=patience)
 
     @classmethod
     def from_env(cls, timeout: float = 600.0) -> World:
