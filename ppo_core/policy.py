@@ -165,17 +165,18 @@ def numpy_act(policy: ActorCritic) -> Callable[[np.ndarray, np.ndarray | None], 
         return lambda obs, noise: policy.act(
             torch.from_numpy(obs), None if noise is None else torch.from_numpy(noise)
         ).numpy()
-    linears = [m for m in policy.actor if isinstance(m, nn.Linear)]
-    layers = [(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in linears]
+    layers = [(m.weight.detach().numpy().T, m.bias.detach().numpy()) for m in policy.actor[::2]]
+    log_std = None if policy.is_discrete else policy.log_std.detach().numpy()
 
     def act(obs: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         x = obs.reshape(len(obs), policy.obs_size).astype(layers[0][0].dtype, copy=False)
         for weight, bias in layers[:-1]:
-            x = np.tanh(x @ weight + bias)
-        weight, bias = layers[-1]
-        out = x @ weight + bias
-        if policy.is_discrete:
+            x = x @ weight
+            x += bias
+            np.tanh(x, out=x)
+        out = x @ layers[-1][0] + layers[-1][1]
+        if log_std is None:
             return (out if noise is None else out + noise).argmax(-1)
-        return out if noise is None else out + np.exp(policy.log_std.detach().numpy()) * noise
+        return out if noise is None else out + np.exp(log_std) * noise
 
     return act

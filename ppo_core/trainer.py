@@ -167,12 +167,11 @@ class Trainer:
 
     def _environments(self, env: VectorEnv | None) -> VectorEnv:
         """The N environments that this process steps: `env`, or those that the settings ask for."""
-        config = self.config
-        if env is not None and env.num_envs != config.num_envs:
+        if env is not None and env.num_envs != self.config.num_envs:
             raise ConfigError(
-                f"env has {env.num_envs} environments, but num_envs={config.num_envs}: make the two equal"
+                f"env has {env.num_envs} environments, but num_envs={self.config.num_envs}: make the two equal"
             )
-        return env if env is not None else make_vector_env(config)
+        return env if env is not None else make_vector_env(self.config)
 
     def _noise(self) -> Tensor:
         """The randomness of all actions of a rollout, [T, N, A], drawn at once."""

@@ -134,7 +134,7 @@ NUMBERS = [
     M("by hand: log_std", "analytic", "d_logprobs @ (z * z - 1)", "d_logprobs @ (z * z)", "analytic_gradient_is_that_of_autograd"),
     M("by hand: entropy of a Gaussian", "analytic", " + len(z) * d_entropy", " + d_entropy", "analytic_gradient_is_the_slope_of_the_loss", "the entropy is a mean over samples, each of which depends on log_std"),
     M("by hand: scale", "analytic", "d_logprobs[:, None] * z * scale", "d_logprobs[:, None] * z", "analytic_gradient_is_that_of_autograd"),
-    M("by hand: biased std", "analytic", "advantages.std(ddof=1)", "advantages.std()", "analytic_gradient_is_that_of_autograd", "NumPy's default, not torch's"),
+    M("by hand: biased std", "analytic", "(B - 1)", "B", "analytic_gradient_is_that_of_autograd", "NumPy's default, not torch's"),
     M("by hand: B19", "analytic", "config.normalize_advantages and B > 1", "config.normalize_advantages", "analytic_gradient_is_that_of_autograd"),
     M("by hand: copies", "analytic", "m.weight.detach().numpy(), m.bias.detach().numpy()", "m.weight.detach().numpy().copy(), m.bias.detach().numpy()", "analytic_update_is_that_of_autograd", "does not see the weights change"),
     M("by hand: any policy", "analytic", "if not is_stock(policy):", "if False:", "analytic_gradient_refuses_other_policies"),
@@ -151,7 +151,7 @@ NUMBERS = [
     M("with replacement", "buffer", "order = torch.randperm(self.num_steps * self.num_envs, generator=generator)", "order = torch.randint(self.num_steps * self.num_envs, (self.num_steps * self.num_envs,), generator=generator)", "minibatches_hold_every_step_once"),
     M("transposed", "buffer", "x.flatten(0, 1)[order]", "(x if x.ndim > 2 else x.T).flatten(0, 1)[order]", "minibatches_hold_every_step_once", "columns do not belong together"),
     M("ragged part lost", "buffer", ".tensor_split(num_minibatches)", "[: self.num_steps * self.num_envs // num_minibatches * num_minibatches].tensor_split(num_minibatches)", "minibatches_hold_every_step_once"),
-    M("no shape check", "buffer", "if value.shape != rows.shape[1:]:", "if False:", "rollout_keeps_every_row", "NumPy broadcasts [1, 4] into [N, 4]"),
+    M("no shape check", "buffer", "if value.shape != shape:", "if False:", "rollout_keeps_every_row", "NumPy broadcasts [1, 4] into [N, 4]"),
     # ---- settings
     M("no range", "config", "(at_most is not None and value > at_most)", "False", "config_refuses_what_cannot_work"),
 ]  # fmt: skip
@@ -169,8 +169,8 @@ WORKERS = [
     M("replay off by one", "envs", "self.seed, self.episode = seed, episode - 1", "self.seed, self.episode = seed, episode", "restore_goes_on_where_it_was:serial"),
     M("NaN reward", "envs", "reward - reward != 0.0", "False", "wrong_answers_of_environments_are_refused:serial"),
     M("any shape", "envs", "obs.shape != self.shape or not castable", "not castable", "wrong_answers_of_environments_are_refused:serial", "a scalar is broadcast into a row"),
-    M("NaN observation", "checks", 'obs.dtype.kind == "f" and not np.isfinite(obs).all()', "False", "wrong_answers_of_environments_are_refused"),
-    M("one action too many", "checks", "actions.max() >= space.start + space.n:", "actions.max() > space.start + space.n:", "wrong_actions_are_refused:serial"),
+    M("NaN observation", "checks", "and not np.isfinite(obs).all():", "and False:", "wrong_answers_of_environments_are_refused"),
+    M("one action too many", "checks", "max(listed) >= space.start + space.n:", "max(listed) > space.start + space.n:", "wrong_actions_are_refused:serial"),
     M("NaN action", "checks", "inside = (actions >= space.low) & (actions <= space.high) & np.isfinite(actions)", "inside = ~((actions < space.low) | (actions > space.high))", "wrong_actions_are_refused"),
     M("float action", "checks", 'actions.dtype.kind not in "iu":', "False:", "wrong_actions_are_refused", "1.7 is taken for 1"),
     M("actions aliased", "checks", "actions = np.array(actions)", "actions = np.asarray(actions)", "careless_environments_do_no_harm:serial"),
