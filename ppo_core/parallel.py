@@ -382,20 +382,34 @@ def _send(pipe: Any, message: Any) -> None:
 
 @contextmanager
 def _sigint_blocked(context: Any) -> Iterator[None]:
-    """Holds Ctrl-C back while processes are born: the mask is inherited until a worker ignores the signal by itself."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
+    """Holds Ctrl-C back while processes are born: the mask is inherited until a worker ignores the signal by itself.
+
+    The mask is that of one thread. In a program with more of them, such as a notebook's kernel, another one may take
+    the signal, and Python then interrupts this one all the same; so its handler waits until the end as well.
+    """
     if context.get_start_method() != "fork":  # helpers that live on, and must not inherit the mask
         from multiprocessing import forkserver, resource_tracker
 
         resource_tracker.ensure_running()  # besides, starting it lets the signal through again
         if context.get_start_method() == "forkserver":
             forkserver.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    masks = hasattr(signal, "pthread_sigmask")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ()) if masks else None
+    handler, held = signal.getsignal(signal.SIGINT), []
+    waits = threading.current_thread() is threading.main_thread() and callable(handler)
     try:
         # inside the try, because this call itself can be interrupted
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        if waits:
+            signal.signal(signal.SIGINT, lambda *event: held.append(event))
+        if masks:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            if masks:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        finally:
+            if waits:
+                signal.signal(signal.SIGINT, handler)
+        if held:
+            handler(*held[0])

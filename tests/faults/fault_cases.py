@@ -162,7 +162,7 @@ def die_in_env_fn(t: Trial) -> None:
 )
 def hang_in_env_fn(t: Trial) -> None:
     t.started()
-    make = partial(t.make, Faulty, "hang", "make", start_timeout=4.0)
+    make = partial(t.make, Faulty, "hang", "make", start_timeout=4.0 * SCALE)
     t.told(make, "making the environment", words=["no answer", "timeout", "timed out", "time"], within=10.0)
 
 
