@@ -399,4 +399,4 @@ class TensorEnv:
 
     def observations(self) -> Tensor:
         """What the states of the moment look like, [N, O] float32."""
-        return self.game.observe(self.state).T.to(torch.float32)
+        return self.game.observe(self.state).T.to(torch.float32, copy=True)  # the state is written in place

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -99,23 +100,18 @@ class CapturedTrainer:
             "exp_avg": torch.zeros_like(self.weights),
             "exp_avg_sq": torch.zeros_like(self.weights),
         }
-        self.skip = torch.zeros(
-            (), device=self.device
-        )  # 1: Adam leaves the weights and its own state as they are
+        # 1: Adam leaves the weights and its own state as they are. Mixed precision uses the same switch.
+        self.skip = torch.zeros((), device=self.device)
         if config.target_kl is not None:
-            self.optimizer.found_inf = self.skip  # the switch that mixed precision uses for the same purpose
+            self.optimizer.found_inf = self.skip
         self.rollout = allocate(config, self.env, dtype)
         self.generator = self._new_generator(config.seed)
         counters = {"dtype": torch.float64, "device": self.device}
         self.clock = torch.zeros((), **counters)  # iterations done
-        self.totals = torch.zeros(
-            len(LossTerms._fields) + 2, **counters
-        )  # of losses, gradient norms, minibatches
+        self.totals = torch.zeros(len(LossTerms._fields) + 2, **counters)  # then gradient norms, minibatches
         self.finished = torch.zeros(3, **counters)  # episodes that ended: their number, returns and lengths
         self.running = torch.zeros((2, config.num_envs), **counters)  # returns and lengths of those under way
-        self.bad = torch.zeros(
-            len(WATCHED), **counters
-        )  # the update in which each was first not finite; 0: never
+        self.bad = torch.zeros(len(WATCHED), **counters)  # update in which each went wrong first; 0: never
         self.obs = self.env.reset(config.seed)  # [N, O]: what the policy sees next
         self.iteration = 0
         wrap = torch.compile if compile else lambda function: function
@@ -137,12 +133,12 @@ class CapturedTrainer:
         """
         while self.iteration < self.config.num_iterations:
             self._roll_back()
-            if self._again is None:
-                self._again = self._record() if self.graph else self._iterate
             count = min(self.every, self.config.num_iterations - self.iteration)
             self._complete = self._state()
-            started = time.perf_counter()
             try:
+                if self._again is None:
+                    self._again = self._record() if self.graph else self._iterate
+                started = time.perf_counter()
                 for _ in range(count):
                     self._again()
                 stats = self._report(count, started)
@@ -189,18 +185,12 @@ class CapturedTrainer:
     def update(self) -> None:
         """Improve the policy on `self.rollout`, in `update_epochs` times `num_minibatches` steps."""
         config, rollout, watched = self.config, self.rollout, []
-        stored = (
-            rollout.obs,
-            rollout.actions,
-            rollout.logprobs,
-            rollout.advantages,
-            rollout.returns,
-            rollout.values,
-        )
+        names = ("obs", "actions", "logprobs", "advantages", "returns", "values")  # as Minibatch has them
+        stored = [getattr(rollout, name).flatten(0, 1) for name in names]
         self.skip.zero_()
         for _ in range(config.update_epochs):
             order, divergence = self._order(), []
-            parts = [x.flatten(0, 1)[order].tensor_split(config.num_minibatches) for x in stored]
+            parts = [x[order].tensor_split(config.num_minibatches) for x in stored]
             done = 1 - self.skip
             for minibatch in map(Minibatch, *parts):
                 losses = self._loss(self.policy, minibatch, config)
@@ -256,7 +246,9 @@ class CapturedTrainer:
                     self._iterate()
             torch.cuda.current_stream().wait_stream(side)
             graph = torch.cuda.CUDAGraph()
-            graph.register_generator_state(self.generator)
+            with warnings.catch_warnings():  # newer releases find the generator by themselves, and say so
+                warnings.simplefilter("ignore")
+                graph.register_generator_state(self.generator)
             with torch.cuda.graph(graph):
                 self._iterate()
         self._set_state(before)
@@ -350,7 +342,6 @@ class CapturedTrainer:
             if not found.isfinite().all():
                 raise CheckpointError(f"{path} does not fit: {name} holds a NaN or an infinity")
         trainer._set_state(saved)
-        trainer.iteration = iteration
         return trainer
 
     def _new_generator(self, seed: int) -> torch.Generator:
@@ -374,6 +365,7 @@ class CapturedTrainer:
         for name, tensor in self._static().items():
             tensor.copy_(state[name])
         self.generator.set_state(state["generator"])
+        self.iteration = int(state["clock"])
 
     def _roll_back(self) -> None:
         if self._complete is not None:

@@ -387,6 +387,30 @@ def test_numpy_and_tensors_give_the_same_numbers() -> None:
 
 
 @pytest.mark.parametrize("game", GAMES)
+def test_a_state_in_float32_is_close_and_its_last_observation_is_kept(game) -> None:
+    exact, rough, random = (
+        TensorEnv(game, 64),
+        TensorEnv(game, 64, dtype=torch.float32),
+        np.random.default_rng(0),
+    )
+    exact.reset(2)
+    rough.reset(2)
+    ended = 0
+    for _ in range(210):
+        rough.state.copy_(exact.state)  # one step at a time: a rounding grows
+        choose = cartpole_actions if game is CartPole else pendulum_actions
+        actions = torch.from_numpy(choose(exact.state.numpy(), random))
+        mine, theirs = rough.step(actions), exact.step(actions)
+        for a, b in zip(mine, theirs, strict=True):
+            assert a.dtype == b.dtype
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+        done = mine.terminated | mine.truncated
+        ended += int(done.sum())
+        assert (mine.obs[done] != mine.next_obs[done]).any(1).all()
+    assert ended >= 64
+
+
+@pytest.mark.parametrize("game", GAMES)
 def test_episodes_are_put_back_to_the_last_bit(game) -> None:
     env, log = BatchedEnv(game, 5), [[] for _ in range(5)]
     env.reset(seed=11)
