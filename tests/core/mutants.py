@@ -114,8 +114,8 @@ NUMBERS = [
     M("log-prob mean over dimensions", "policy", "0.5 * math.log(2 * math.pi)).sum(-1)", "0.5 * math.log(2 * math.pi)).mean(-1)", "gaussian_agrees_with_scipy_and_torch"),
     M("log-prob without 2 pi", "policy", "+ log_std + 0.5 * math.log(2 * math.pi)).sum(-1)", "+ log_std).sum(-1)", "gaussian_agrees_with_scipy_and_torch"),
     M("std squared", "policy", "return out if noise is None else out + self.log_std.exp() * noise", "return out if noise is None else out + (2 * self.log_std).exp() * noise", "numpy_act_is_act"),
-    M("std squared in both", "policy", "return torch.randn(*shape, self.action_size, generator=generator)", "return torch.randn(*shape, self.action_size, generator=generator) * 1.1", "actions_are_drawn_from_the_policy"),
-    M("Gumbel sign", "policy", "return -torch.empty", "return torch.empty", "actions_are_drawn_from_the_policy"),
+    M("std squared in both", "policy", "return noise.normal_(generator=generator)", "return noise.normal_(generator=generator) * 1.1", "actions_are_drawn_from_the_policy"),
+    M("Gumbel sign", "policy", "return -noise.exponential_", "return noise.exponential_", "actions_are_drawn_from_the_policy"),
     M("logits as probabilities", "policy", "log_probs = torch.log_softmax(logits, dim=-1)", "log_probs = logits - logits.exp().sum()", "categorical_agrees_with_scipy_and_torch", "the sum runs over the batch too"),
     # ---- the gradient by hand
     M("by hand: no entropy", "analytic", "pull(d_logprobs, -config.ent_coef / B)", "pull(d_logprobs, 0.0)", "analytic_gradient_is_that_of_autograd", "the loss is right, and its gradient forgets the bonus"),
