@@ -277,7 +277,7 @@ TRAINING = [
 COMMANDS = [
     M("no unit", "__main__", "{f.metadata['help']}{unit}", "{f.metadata['help']}", "help_explains_every_option"),
     M("no default", "__main__", "(default: {'none' if f.default is None else f.default})", "", "help_explains_every_option"),
-    M("wrong exit code", "__main__", "except (ConfigError, CheckpointError, UnsupportedSpaceError) as error:", "except CheckpointError as error:", "wrong_usage_is_one_sentence_and_code_2"),
+    M("wrong exit code", "__main__", "isinstance(error, (ConfigError, CheckpointError, UnsupportedSpaceError))", "isinstance(error, CheckpointError)", "wrong_usage_is_one_sentence_and_code_2"),
     M("an error with a traceback", "parallel", "if isinstance(error.__cause__, PPOError):", "if False:", "wrong_usage_is_one_sentence_and_code_2", "the sentence of a worker's ConfigError is buried"),
     M("pictures lost", "__main__", "append_images=images[1:]", "append_images=images[3:]", "an_agent_is_trained_evaluated_and_filmed"),
     M("seed ignored", "__main__", "options.episodes, options.seed,", "options.episodes, 0,", "an_agent_is_trained_evaluated_and_filmed"),
