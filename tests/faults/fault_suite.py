@@ -186,6 +186,8 @@ def trial(spec: str, case: Case, start_method: str) -> tuple[str, float, str]:
             kill(token)
             process.wait()
             left = []
+            for name in names(token, process.pid):  # whoever is killed cannot remove them
+                Path("/dev/shm", name).unlink(missing_ok=True)
         else:
             left = leftovers(token, process.pid)
         verdict, seen = judge(
