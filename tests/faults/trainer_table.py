@@ -50,12 +50,13 @@ def key(row: dict[str, object]) -> tuple:
     return tuple(row[name] for name in ("suite", "case", "side", "start_method"))
 
 
-def kept(only: Iterable[str]) -> list[dict[str, object]]:
-    """The rows of suites that are not run now."""
+def kept(new: list[dict[str, object]]) -> list[dict[str, object]]:
+    """The rows of the table that were not tried anew."""
     if not TABLE.exists():
         return []
     lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    return [row for row in csv.DictReader(lines) if row["suite"] not in only]
+    keys = {key(row) for row in new}
+    return [row for row in csv.DictReader(lines) if key(row) not in keys]
 
 
 def results(only: Iterable[str], methods: tuple[str, ...], stride: int = 1) -> Iterator[Result]:
@@ -80,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     for result in results(options.only, tuple(options.start_method), options.stride):
         rows.append(as_row(result))
         print(f"{result.verdict:<6} {result.adapter:<18} {result.start_method:<11}{result.case:<44} {result.seconds:5.1f} s  {result.seen}", flush=True)  # fmt: skip
-    rows += kept(options.only)  # read now: another suite may have been written meanwhile
+    rows += kept(rows)  # read now: another suite may have been written meanwhile
     head = header("make faults", columns=COLUMNS, seeds="4 and 5 (trainer, cuts), 1 (kernel)")
     write_table(TABLE, head, sorted(rows, key=key))
     for side in sorted({row["side"] for row in rows}):
