@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HTML = ROOT / "book" / "_build" / "html" / "notebooks"
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 BUDGET = 300_000  # bytes of a page that explorables may take
-WITHOUT = {"00_the_import"}  # nothing there has a formula
+WITHOUT = {"00_the_import", "21_determinism_and_resume"}  # nothing there to turn: no formula, no slider
 
 pytestmark = pytest.mark.book
 
