@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
+from multiprocessing import connection
 
 import numpy as np
 
@@ -395,6 +398,119 @@ def loop_with_a_table(pipe, envs):
             break
 
 
+# --- collect
+
+
+def collector(*, accept=None, limit="deadline", late="raise", error=TimeoutError, drop=10**6, pairs=False):
+    """A collect() with faults to choose from."""
+
+    def collect(number, pipes, timeout):
+        deadline = time.monotonic() + timeout
+        results, silent = [], []
+        for i, pipe in enumerate(pipes):
+            dropped = 0
+            while True:
+                left = {"deadline": max(0, deadline - time.monotonic()), "each": timeout, "none": 0}[limit]
+                if not pipe.poll(left):
+                    silent.append(i)
+                    break
+                about, result = pipe.recv()
+                if about == number or accept == "any" or dropped >= drop:
+                    results.append((about, result) if pairs else result)
+                    break
+                dropped += 1
+            if silent and late == "first":
+                raise TimeoutError(f"worker {silent[0]} gave no answer")
+            if silent and late == "none":
+                results.append(None)
+                silent = []
+        if silent:
+            raise error(f"no answer from {silent if late == 'raise' else 'somebody'}")
+        return results
+
+    return collect
+
+
+def collect_without_limit(number, pipes, timeout):
+    results = []
+    for pipe in pipes:
+        about, result = pipe.recv()
+        while about != number:
+            about, result = pipe.recv()
+        results.append(result)
+    return results
+
+
+def collect_by_arrival(number, pipes, timeout):
+    results, waiting = [], list(pipes)
+    deadline = time.monotonic() + timeout
+    while waiting:
+        ready = connection.wait(waiting, max(0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError(f"no answer from {[pipes.index(pipe) for pipe in waiting]}")
+        for pipe in ready:
+            about, result = pipe.recv()
+            if about == number:
+                results.append(result)
+                waiting.remove(pipe)
+    return results
+
+
+def collect_what_is_true(number, pipes, timeout):
+    deadline = time.monotonic() + timeout
+    results = [None] * len(pipes)
+    for i, pipe in enumerate(pipes):
+        while not results[i] and pipe.poll(max(0, deadline - time.monotonic())):
+            about, result = pipe.recv()
+            if about == number:
+                results[i] = result
+    silent = [i for i, result in enumerate(results) if not result]
+    if silent:
+        raise TimeoutError(f"no answer from {silent}")
+    return results
+
+
+def collect_and_forget_to_return(number, pipes, timeout):
+    collector()(number, pipes, timeout)
+
+
+def collect_by_waiting(number, pipes, timeout):
+    """Another kind: watch all pipes at once."""
+    found, end = {}, time.monotonic() + timeout
+    while len(found) < len(pipes):
+        missing = {pipe: i for i, pipe in enumerate(pipes) if i not in found}
+        ready = connection.wait(list(missing), max(0, end - time.monotonic()))
+        if not ready:
+            raise TimeoutError("silent: " + ", ".join(str(i) for i in missing.values()))
+        for pipe in ready:
+            about, result = pipe.recv()
+            if about == number:
+                found[missing[pipe]] = result
+    return [found[i] for i in range(len(pipes))]
+
+
+def collect_with_threads(number, pipes, timeout):
+    """Another kind: a thread for each pipe."""
+    found = {}
+
+    def listen(i, pipe):
+        end = time.monotonic() + timeout
+        while i not in found and pipe.poll(max(0, end - time.monotonic())):
+            about, result = pipe.recv()
+            if about == number:
+                found[i] = result
+
+    threads = [threading.Thread(target=listen, args=pair) for pair in enumerate(pipes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    missing = sorted(set(range(len(pipes))) - set(found))
+    if missing:
+        raise TimeoutError(f"nothing from {missing}")
+    return tuple(found[i] for i in range(len(pipes)))
+
+
 # exercise -> name of the wrong answer -> (answer, words that its message must hold)
 WRONG = {
     "break_even": {
@@ -429,6 +545,21 @@ WRONG = {
         "sequences instead of numbers": (sequences, "Seeds are integers"),
         "negative seeds": (below_zero, "A seed is negative"),
         "three arguments for one": (three_arguments, "put the three numbers into a tuple"),
+    },
+    "collect": {
+        "the oldest answer": (collector(accept="any"), "drop every answer with another number"),
+        "drops one old answer alone": (collector(drop=1), "however many there are"),
+        "waits without a limit": (collect_without_limit, "recv() waits without a limit"),
+        "the whole time for each worker": (collector(limit="each"), "every pipe was given the whole time"),
+        "does not wait at all": (collector(limit="none"), "give poll() the seconds that are left"),
+        "names the first alone": (collector(late="first"), "Name every worker that was silent"),
+        "names nobody": (collector(late="nobody"), "Name every worker that was silent"),
+        "None for who is silent": (collector(late="none"), "raise TimeoutError"),
+        "another error": (collector(error=RuntimeError), "Raise TimeoutError"),
+        "numbers and results": (collector(pairs=True), "return the results alone"),
+        "in the order of arrival": (collect_by_arrival, "entry i belongs to pipes[i]"),
+        "None is taken for silence": (collect_what_is_true, "None is a result like any other"),
+        "no return": (collect_and_forget_to_return, "returned nothing"),
     },
     "worker_loop": {
         "no reply on an error": (loop(after_error="silent"), "got no answer"),
@@ -481,5 +612,6 @@ RIGHT = {
         "by spawning": distinct_by_spawning,
         "by generators": distinct_by_generators,
     },
+    "collect": {"all pipes at once": collect_by_waiting, "a thread for each pipe": collect_with_threads},
     "worker_loop": {"with match": loop_with_match, "with a table": loop_with_a_table},
 }

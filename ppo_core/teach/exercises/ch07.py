@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
+import re
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -514,7 +517,7 @@ def _steps(answer: Callable[..., Any]) -> None:
     envs = [DiaryEnv(0), DiaryEnv(1)]
     orders = [(41, "reset", [0, 1]), (7, "step", [3, 4]), (8, "step", [0, 1]), (99, "close", None)]
     results = _answered(answer, orders, envs)
-    for time, (result, actions) in enumerate(zip(results[1:3], ([3, 4], [0, 1]), strict=True), 1):
+    for count, (result, actions) in enumerate(zip(results[1:3], ([3, 4], [0, 1]), strict=True), 1):
         for i, row in enumerate(_list_of(result, 2, "step")):
             if not isinstance(row, (tuple, list)) or len(row) != 5:
                 raise Wrong(
@@ -525,19 +528,19 @@ def _steps(answer: Callable[..., Any]) -> None:
                     "A row is what Gymnasium's step() returned, (obs, reward, terminated, truncated, info). Send (obs, next_obs, reward, "
                     "terminated, truncated), where obs is what the policy sees next."
                 )
-            if i == 1 and _equal(row[0], 1, 0, time, actions[0]):
+            if i == 1 and _equal(row[0], 1, 0, count, actions[0]):
                 raise Wrong(
                     "Environment 1 got the action of environment 0: entry i of the argument belongs to envs[i]."
                 )
             for name, obs in (("obs", row[0]), ("next_obs", row[1])):
-                _observation(obs, i, 0, time, actions[i], what=f"In step {time}, {name} of environment {i}")
+                _observation(obs, i, 0, count, actions[i], what=f"In step {count}, {name} of environment {i}")
             if row[2] != 100.0 * i + actions[i]:
                 raise Wrong(
-                    f"In step {time} the reward of environment {i} is {_short(row[2])}, expected {100.0 * i + actions[i]}."
+                    f"In step {count} the reward of environment {i} is {_short(row[2])}, expected {100.0 * i + actions[i]}."
                 )
             if row[3] or row[4]:
                 raise Wrong(
-                    f"In step {time} environment {i} is said to have ended (terminated={row[3]}, truncated={row[4]}), and it has not."
+                    f"In step {count} environment {i} is said to have ended (terminated={row[3]}, truncated={row[4]}), and it has not."
                 )
             if len(envs[i].seeds) > 1:
                 raise Wrong(f"Environment {i} was reset although its episode had not ended.")
@@ -688,4 +691,195 @@ WORKER_LOOP = Exercise(
     note="It answers every order, and ends.",
 )
 
-EXERCISES = (BREAK_EVEN, DISTINCT_SEEDS, WORKER_LOOP)
+# ---------------------------------------------------------------------------------------------------------------
+# collect(number, pipes, timeout): the result of order `number` from every pipe, under one time limit for all
+
+NUMBERS = "Why every answer has a number"
+LIMIT = "Waiting with a limit"
+
+
+def collect(number: int, pipes: Sequence[Any], timeout: float) -> list:
+    """The reference."""
+    deadline = time.monotonic() + timeout
+    results: dict[int, Any] = {}
+    for i, pipe in enumerate(pipes):
+        while i not in results and pipe.poll(max(0.0, deadline - time.monotonic())):
+            about, result = pipe.recv()
+            if about == number:
+                results[i] = result
+    silent = [i for i in range(len(pipes)) if i not in results]
+    if silent:
+        raise TimeoutError(f"no answer from workers {silent} within {timeout:g} s")
+    return list(results.values())
+
+
+class _Workers:
+    """Real pipes, and what comes out of each: messages [(seconds until it is sent, (number, result)), ...]."""
+
+    def __init__(self, *messages: Sequence[tuple[float, tuple[int, Any]]]):
+        self.ends = [multiprocessing.Pipe() for _ in messages]
+        self.pipes = [ours for ours, _ in self.ends]
+        self.timers = []
+        for (_, theirs), plan in zip(self.ends, messages, strict=True):
+            for delay, message in plan:
+                if delay:
+                    self.timers.append(threading.Timer(delay, theirs.send, (message,)))
+                else:
+                    theirs.send(message)
+
+    def asked(self, answer: Callable[..., Any], number: int, timeout: float) -> tuple[Any, float]:
+        """(what the answer returned or raised, after how many seconds). Raises: Wrong if it goes on waiting."""
+        outcome: list = []
+
+        def call() -> None:
+            try:
+                outcome.append(answer(number, self.pipes, timeout))
+            except BaseException as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=call, daemon=True)
+        began = time.monotonic()
+        for timer in self.timers:
+            timer.start()
+        thread.start()
+        thread.join(timeout + 3.0)
+        seconds = time.monotonic() - began
+        for timer in self.timers:
+            timer.cancel()
+            timer.join()
+        for _, theirs in self.ends:
+            theirs.close()  # lets a recv() that waits for ever end with EOFError
+        if not outcome or thread.is_alive():
+            raise Wrong(
+                f"With timeout={timeout:g} the function was still waiting {timeout + 3.0:g} s later. recv() waits without a limit: call it only "
+                f"after poll(seconds) has said that something is there. Read: chapter 7, '{LIMIT}'."
+            )
+        if isinstance(outcome[0], (NotImplementedError, SystemExit, KeyboardInterrupt)):
+            raise outcome[0]
+        return outcome[0], seconds
+
+
+def _results(outcome: Any, expected: list, what: str) -> None:
+    if isinstance(outcome, TimeoutError):
+        raise Wrong(f"{what}, and the function raised TimeoutError: {outcome}.")
+    if isinstance(outcome, BaseException):
+        raise outcome
+    if outcome is None:
+        raise Wrong("The function returned nothing. Is the line with `return` missing?")
+    if not isinstance(outcome, (list, tuple)) or len(outcome) != len(expected):
+        raise Wrong(
+            f"{what}, and the function returned {_short(outcome)}, expected a list with one result for each pipe."
+        )
+    outcome = list(outcome)
+    if outcome == expected:
+        return
+    if all(isinstance(item, tuple) and len(item) == 2 for item in outcome):
+        raise Wrong("An answer is (number, result). The list holds both: return the results alone.")
+    if any(isinstance(item, str) and item.startswith("old") for item in outcome):
+        raise Wrong(
+            f"The order has a new number, and the list holds {_short(next(x for x in outcome if str(x).startswith('old')))}, the result of an earlier "
+            f"order: drop every answer with another number, however many there are. Read: chapter 7, '{NUMBERS}'."
+        )
+    if sorted(map(str, outcome)) == sorted(map(str, expected)):
+        raise Wrong(
+            f"The results are {outcome}, expected {expected}: entry i belongs to pipes[i], whichever worker answers first."
+        )
+    raise Wrong(f"{what}: the results are {outcome}, expected {expected}.")
+
+
+def _ready(answer: Callable[..., Any]) -> None:
+    workers = _Workers([(0, (4, "a"))], [(0, (4, None))], [(0, (4, "c"))])
+    outcome, _ = workers.asked(answer, 4, 1.0)
+    if isinstance(outcome, TimeoutError):
+        raise Wrong(
+            "All three answers were there, one of them with the result None, and the function raised TimeoutError. None is a result like any other: "
+            "remember which workers have answered, not what they said."
+        )
+    _results(outcome, ["a", None, "c"], "All three answers were there")
+
+
+def _stale(answer: Callable[..., Any]) -> None:
+    workers = _Workers(
+        [(0, (7, "a"))],
+        [(0, (6, "old")), (0, (7, "b"))],
+        [(0, (4, "older")), (0, (5, "old")), (0, (6, "old")), (0, (7, "c"))],
+    )
+    outcome, _ = workers.asked(answer, 7, 2.0)
+    _results(outcome, ["a", "b", "c"], "Behind older answers the right ones were waiting")
+
+
+def _late(answer: Callable[..., Any]) -> None:
+    workers = _Workers([(0.3, (1, "a"))], [(0.15, (1, "b"))], [(0, (0, "old")), (0.2, (1, "c"))])
+    outcome, _ = workers.asked(answer, 1, 10.0)
+    if isinstance(outcome, TimeoutError):
+        raise Wrong(
+            "The answers came after 0.3 s at the latest, the limit was 10 s, and the function raised TimeoutError: give poll() the seconds that are "
+            "left until the deadline, and look again after an old answer."
+        )
+    _results(outcome, ["a", "b", "c"], "The answers came a little later")
+
+
+def _silent(answer: Callable[..., Any]) -> None:
+    for plans, number, quiet in (
+        (([(0, (2, "a"))], [], [(0, (2, "c"))], []), 2, (1, 3)),
+        (([(0, (1, "old"))], [(0, (2, "b"))], [(0, (2, "c"))]), 2, (0,)),
+    ):
+        outcome, _ = _Workers(*plans).asked(answer, number, 0.2)
+        names = " and ".join(map(str, quiet))
+        if not isinstance(outcome, BaseException):
+            raise Wrong(
+                f"No answer to order {number} came from worker {names} (at most an older one), and the function returned {_short(outcome)}: raise "
+                "TimeoutError, since a vector that lacks a row cannot be used."
+            )
+        if not isinstance(outcome, TimeoutError):
+            raise Wrong(
+                f"No answer came from worker {names}, and the function raised {type(outcome).__name__}: {outcome}. Raise TimeoutError."
+            )
+        told = {int(word) for word in re.findall(r"\d+", str(outcome).split("within")[0])}
+        if not set(quiet) <= told:
+            raise Wrong(
+                f"No answer came from worker {names}, and the message says: {_short(str(outcome))}. Name every worker that was silent: whoever reads it "
+                "wants to know whether one hangs, or all. So go on with the other pipes, and raise at the end."
+            )
+
+
+def _one_deadline(answer: Callable[..., Any]) -> None:
+    outcome, seconds = _Workers([], [], [], [], []).asked(answer, 1, 0.4)
+    if seconds > 1.2:
+        raise Wrong(
+            f"Five workers were silent, timeout was 0.4 s, and the error came after {seconds:.1f} s: every pipe was given the whole time. Fix one deadline "
+            "at the beginning, and give each poll() what is left of it."
+        )
+    if not isinstance(outcome, TimeoutError):
+        raise Wrong(f"Five workers were silent, and the outcome is {_short(outcome)}, expected TimeoutError.")
+    chatter = [(0.15 * k, (0, "old")) for k in range(1, 10)]
+    _, seconds = _Workers(chatter).asked(answer, 1, 0.4)
+    if seconds > 1.2:
+        raise Wrong(
+            f"A worker sent an old answer every 0.15 s, timeout was 0.4 s, and the error came after {seconds:.1f} s: each old answer started the time "
+            "anew. Fix one deadline at the beginning, and give each poll() what is left of it."
+        )
+
+
+COLLECT = Exercise(
+    name="collect",
+    chapter=7,
+    prompt="Collect the answers to one order from all workers: drop old ones, and let one time limit hold for all together.",
+    hints=(
+        "Two loops: over the pipes, and for each pipe until the answer with the right number is there. What ends the inner loop when nothing comes?",
+        "Fix the deadline before the loops: time.monotonic() + timeout. poll(seconds) takes what is left of it, but never less than zero.",
+        "Ask poll() with what is left of the time. When it says no, note this worker as silent and go on with the next pipe; when something came, keep "
+        "it only if its number is right, and otherwise ask again. After both loops raise TimeoutError if anybody was noted.",
+    ),
+    cases=(
+        Case("all answers are there", "", test=_ready),
+        Case("older answers are dropped", "", test=_stale),
+        Case("answers that take a moment", "", test=_late),
+        Case("silent workers are named", "", test=_silent),
+        Case("one deadline for all", "", test=_one_deadline),
+    ),
+    reference=collect,
+    note="No old answer gets through, and nobody waits twice.",
+)
+
+EXERCISES = (BREAK_EVEN, DISTINCT_SEEDS, COLLECT, WORKER_LOOP)
