@@ -7,6 +7,8 @@ import torch
 from studies import load_script, read_study
 
 from ppo_core import PPOConfig, Trainer
+from ppo_core.analytic import squared_error, surrogate
+from ppo_core.loss import approximate_kl, clipped_policy_loss, value_loss
 
 
 @pytest.fixture
@@ -85,3 +87,28 @@ def test_the_table_of_the_compiler_is_whole(monkeypatch: pytest.MonkeyPatch) -> 
         n for n in study.SIZES for _ in range(int(header["rounds"]))
     ]
     assert all(float(row["start_up_seconds"]) > 1 and float(row["by_hand_us"]) > 0 for row in rows)
+
+
+@pytest.mark.parametrize("clip_coef", [0.1, 0.3])
+def test_the_first_derivatives_are_those_of_autograd(clip_coef: float) -> None:
+    """`surrogate` and `squared_error`, which the chapter derives, against the package's losses and torch's gradient."""
+    generator = torch.Generator().manual_seed(18)
+    new, old, advantages, values, returns, old_values = torch.randn(
+        6, 200, generator=generator, dtype=torch.float64
+    )
+    new, old = 0.3 * new, 0.3 * old
+    leaf = new.clone().requires_grad_()
+    loss = clipped_policy_loss(leaf, old, advantages, clip_coef)
+    loss.backward()
+    got, derivative, kl, clip_frac = surrogate(*(x.numpy() for x in (new, old, advantages)), clip_coef)
+    assert got == pytest.approx(loss.item()) and kl == pytest.approx(approximate_kl(new, old).item())
+    assert clip_frac == pytest.approx((((new - old).exp() - 1).abs() > clip_coef).double().mean().item())
+    torch.testing.assert_close(torch.from_numpy(derivative), leaf.grad)
+    for around in (None, old_values):
+        leaf = values.clone().requires_grad_()
+        loss = value_loss(leaf, returns, around, None if around is None else clip_coef)
+        loss.backward()
+        arrays = (values.numpy(), returns.numpy(), None if around is None else around.numpy())
+        got, derivative = squared_error(*arrays, clip_coef)
+        assert got == pytest.approx(loss.item())
+        torch.testing.assert_close(torch.from_numpy(derivative), leaf.grad)
