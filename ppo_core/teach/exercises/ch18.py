@@ -128,7 +128,7 @@ ITERATION_SPEEDUP = Exercise(
 class CountingCritic:
     """A critic that says how often it was asked, and answers in float64, so that no order of summation matters.
 
-    V(o) = tanh(o · w) + 2, of observations [..., O]; returns [..., 1], as a network does.
+    Takes observations [..., O] and returns one number for each, [..., 1], as a network does.
     """
 
     def __init__(self, size: int):
