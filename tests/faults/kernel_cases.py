@@ -236,6 +236,7 @@ def lone_interrupt_then_close(kernel: Kernel) -> tuple[str, str]:
 
 @case("interrupt while the environments are being made, then made anew")
 def interrupt_while_made(kernel: Kernel) -> tuple[str, str]:
+    kernel.must("make().close()")  # everything that is imported on the way is imported
     kernel.must("class Late(Slow):\n    def __init__(self, index):\n        time.sleep(1.5)\n        super().__init__(index)\nQuick, Slow = Slow, Late")  # fmt: skip
     request = kernel.begin("vec = make()")
     time.sleep(0.7)
