@@ -68,9 +68,16 @@ def command_line(doc: str | None, more: Callable[[argparse.ArgumentParser], None
 
 
 def shown_command() -> str:
-    words = [Path(sys.argv[0]).name, *sys.argv[1:]]
-    shown = ["CHECKOUT" if i and words[i - 1] == "--cleanrl" else word for i, word in enumerate(words)]
-    return " ".join(["python", "benchmarks/" + shown[0], *shown[1:]])
+    """The command as others would type it: without this machine's folders."""
+    words, shown = sys.argv[1:], []
+    while words:
+        word = words.pop(0)
+        if word in ("--cleanrl", "--out") and words:
+            folder = words.pop(0)
+            shown += [word, "CHECKOUT"] if word == "--cleanrl" and folder else []
+        else:
+            shown.append(word)
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *shown])
 
 
 # ---- asking

@@ -153,6 +153,13 @@ def test_median_and_ratio_of_what_is_missing(rounds):
     assert math.isnan(rounds.rate({"error": "it crashed"}))
 
 
+def test_the_command_in_a_table_names_no_folder_of_this_machine(rounds, monkeypatch):
+    monkeypatch.setattr(
+        sys, "argv", ["/here/bench.py", "--only", "peers", "--cleanrl", "/home/me/c", "--out", "/tmp/x"]
+    )
+    assert rounds.shown_command() == "python benchmarks/bench.py --only peers --cleanrl CHECKOUT"
+
+
 def test_every_arm_is_first_once(rounds):
     assert [rounds.turned(["a", "b", "c"], k) for k in range(4)] == [
         list(x) for x in ("abc", "bca", "cab", "abc")
