@@ -14,13 +14,14 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import nn
+from threadpoolctl import threadpool_limits
+from torch import Tensor, nn
 
 from ppo_core.buffer import Minibatch
 from ppo_core.config import PPOConfig
 from ppo_core.errors import ConfigError
 from ppo_core.loss import LossTerms
-from ppo_core.policy import ActorCritic, is_stock
+from ppo_core.policy import ActorCritic, PolicyOutput, is_stock
 
 Pull = Callable[[np.ndarray, float], np.ndarray]
 
@@ -44,18 +45,33 @@ class AnalyticGradient:
             )
         self.policy, self.config = policy, config
         self.actor, self.critic = TanhNetwork(policy.actor), TanhNetwork(policy.critic)
+        if (
+            config.torch_threads
+        ):  # NumPy's products have threads of their own, which torch's setting does not reach
+            threadpool_limits(config.torch_threads, user_api="blas")
+
+    def evaluate(self, obs: Tensor, actions: Tensor) -> PolicyOutput:
+        """`policy.evaluate` of obs [B, *obs] and actions [B] or [B, A], without gradient; the mean entropy is a scalar."""
+        logprobs, entropy, _ = self._head(self.actor.forward(self._flat(obs)), actions.numpy())
+        return PolicyOutput(torch.from_numpy(logprobs), torch.tensor(entropy), self.value(obs))
+
+    def value(self, obs: Tensor) -> Tensor:
+        """`policy.value` of obs [B, *obs]: [B], without gradient."""
+        return torch.from_numpy(self.critic.forward(self._flat(obs))[:, 0])
+
+    def _flat(self, obs: Tensor) -> np.ndarray:
+        return obs.numpy().reshape(len(obs), -1).astype(self.actor.dtype, copy=False)
 
     def __call__(self, minibatch: Minibatch) -> LossTerms:
         """The loss of a minibatch, tensors [B, ...]. Returns LossTerms, scalars without gradient."""
         config, B = self.config, len(minibatch.actions)
-        obs, actions, old_logprobs, advantages, returns, old_values = (x.numpy() for x in minibatch)
-        obs = obs.reshape(B, -1).astype(self.actor.dtype, copy=False)
+        actions, old_logprobs, advantages, returns, old_values = (x.numpy() for x in minibatch[1:])
+        obs = self._flat(minibatch.obs)
         if config.normalize_advantages and B > 1:
             advantages = advantages - mean(advantages)
             advantages /= math.sqrt(advantages @ advantages / (B - 1)) + 1e-8
 
-        head = categorical if self.policy.is_discrete else self._gaussian
-        logprobs, entropy, pull = head(self.actor.forward(obs), actions)
+        logprobs, entropy, pull = self._head(self.actor.forward(obs), actions)
         policy_loss, d_logprobs, approx_kl, clip_frac = surrogate(
             logprobs, old_logprobs, advantages, config.clip_coef
         )
@@ -70,9 +86,46 @@ class AnalyticGradient:
         terms = np.array([loss, policy_loss, value_loss, entropy, approx_kl, clip_frac], obs.dtype)
         return LossTerms(*torch.from_numpy(terms).unbind())
 
-    def _gaussian(self, mean: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, float, Pull]:
+    def _head(self, outputs: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, float, Pull]:
+        if self.policy.is_discrete:
+            return categorical(outputs, actions)
         log_std = self.policy.log_std
-        return gaussian(mean, log_std.detach().numpy(), log_std.grad.numpy(), actions)
+        return gaussian(outputs, log_std.detach().numpy(), log_std.grad.numpy(), actions)
+
+
+class NumpyAdam(torch.optim.Adam):
+    """torch's Adam for one flat parameter, with the step in NumPy on the same state: a third of the time of a call.
+
+    m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²,   θ ← θ - α m̂ / (√v̂ + ε),   m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
+
+    Source: Kingma and Ba 2015, arXiv:1412.6980, algorithm 1. Tested against torch's own.
+    """
+
+    def step(self, closure: None = None) -> None:
+        """One step along the gradient [P], in place; shapes as torch has them."""
+        group = self.param_groups[0]
+        weights = group["params"][0]
+        state = self.state[weights]
+        if not state:
+            state.update(
+                step=torch.tensor(0.0),
+                exp_avg=torch.zeros_like(weights),
+                exp_avg_sq=torch.zeros_like(weights),
+            )
+        t, m, v = state["step"].numpy(), state["exp_avg"].numpy(), state["exp_avg_sq"].numpy()
+        (beta1, beta2), g = group["betas"], weights.grad.numpy()
+        t += 1
+        m += (1 - beta1) * (g - m)
+        v *= beta2
+        v += (1 - beta2) * (g * g)
+        scale = np.sqrt(v)
+        scale *= (1 - beta2 ** t.item()) ** -0.5
+        scale += group["eps"]
+        np.divide(m, scale, out=scale)
+        scale *= group["lr"] / (1 - beta1 ** t.item())
+        np.subtract(theta := weights.detach().numpy(), scale, out=theta)
+
+    step.hooked = True  # else torch wraps it into a profiler's record, which takes longer than the step
 
 
 class TanhNetwork:
@@ -100,12 +153,15 @@ class TanhNetwork:
 
     def backward(self, d_y: np.ndarray) -> None:
         """Write the gradient of every weight and bias, given d_y [B, outputs]."""
+        ones = np.ones(len(d_y), d_y.dtype)
         for k in reversed(range(len(self.weights))):
             x, (d_weight, d_bias) = self.inputs[k], self.gradients[k]
             np.matmul(d_y.T, x, out=d_weight)
-            d_y.sum(0, out=d_bias)
+            np.matmul(ones, d_y, out=d_bias)  # Σ over the batch; d_y.sum(0) takes three times as long
             if k:
-                d_y = d_y @ self.weights[k][0]
+                weight = self.weights[k][0]
+                # with one output, a product of columns is sooner than a product of matrices
+                d_y = d_y @ weight if len(weight) > 1 else d_y * weight
                 x *= x
                 d_y *= np.subtract(1, x, out=x)  # x was tanh's output, and nobody needs it again
 

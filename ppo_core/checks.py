@@ -119,11 +119,15 @@ class ObservationCheck:
         if check == "always" and isinstance(space, gym.spaces.Box):
             some = np.finfo(space.dtype) if space.dtype.kind == "f" else np.iinfo(space.dtype)
             if (space.low > some.min).any() or (space.high < some.max).any():
-                self.bounds = space.low, space.high
+                self.bounds = np.maximum(space.low, some.min), np.minimum(space.high, some.max)
 
     def __call__(self, obs: np.ndarray) -> np.ndarray:
         """The same observations [N, *obs], or an EnvironmentFault that names the environment."""
-        self.warn_outside(check_finite(obs, self.first_index))
+        if self.bounds is None:
+            return check_finite(obs, self.first_index)
+        low, high = self.bounds  # both are finite, so what lies between them is finite too
+        if np.count_nonzero((obs >= low) & (obs <= high)) < obs.size:
+            self.warn_outside(check_finite(obs, self.first_index))
         return obs
 
     def warn_outside(self, obs: np.ndarray) -> None:

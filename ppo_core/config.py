@@ -72,8 +72,7 @@ class PPOConfig:
             )
         if self.num_workers > self.num_envs:
             raise ConfigError(
-                f"num_workers={self.num_workers} is more than num_envs={self.num_envs}: "
-                "each worker needs an environment"
+                f"num_workers={self.num_workers} is more than num_envs={self.num_envs}: each worker needs one"
             )
 
     @property

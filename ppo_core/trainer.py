@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ppo_core.analytic import AnalyticGradient
+from ppo_core.analytic import AnalyticGradient, NumpyAdam
 from ppo_core.buffer import Minibatch, Rollout
 from ppo_core.checkpoint import check_facts, check_fits, load_checkpoint, save_checkpoint
 from ppo_core.checks import check_seed
@@ -69,10 +69,10 @@ class Trainer:
         dtype = getattr(torch, config.dtype)
         self.policy = (policy or ActorCritic(*spaces, config.hidden_size, self.generator)).to(dtype)
         self.weights = flatten_parameters(self.policy)
-        adam = {"lr": config.learning_rate, "eps": config.adam_eps, "fused": True}
-        self.optimizer = torch.optim.Adam([self.weights], **adam)
-        self.act = numpy_act(self.policy)
         self.analytic = AnalyticGradient(self.policy, config) if config.gradient == "analytic" else None
+        Adam = NumpyAdam if self.analytic else torch.optim.Adam
+        self.optimizer = Adam([self.weights], lr=config.learning_rate, eps=config.adam_eps, fused=True)
+        self.act = numpy_act(self.policy)
         self.rollout = Rollout(config.num_steps, self.env.num_envs, *spaces, dtype)
         self.iteration = self.global_step = 0
         self.episodes = EpisodeLog(self.env.num_envs, no_actions=self.rollout.actions[:0, 0].numpy())
@@ -133,11 +133,12 @@ class Trainer:
             self.obs = result.obs
 
         # Values and log-probabilities of all T·N steps at once: nothing needs them while the environments move.
+        judge = self.analytic or self.policy
         with torch.no_grad():
-            output = self.policy.evaluate(rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1))
+            output = judge.evaluate(rollout.obs.flatten(0, 1), rollout.actions.flatten(0, 1))
             rollout.logprobs.copy_(output.logprobs.view_as(rollout.logprobs))
             rollout.values.copy_(output.values.view_as(rollout.values))
-            next_values = self.policy.value(rollout.next_obs.flatten(0, 1))
+            next_values = judge.value(rollout.next_obs.flatten(0, 1))
             rollout.next_values.copy_(next_values.view_as(rollout.values))
         gae = compute_gae(
             rollout.rewards, rollout.values, rollout.next_values, rollout.terminated, rollout.truncated,

@@ -1040,6 +1040,50 @@ def analytic_gradient_is_the_slope_of_the_loss(core: Core) -> None:
 
 
 @oracle
+def analytic_answers_are_those_of_the_policy(core: Core) -> None:
+    """`evaluate` and `value` of the hand-written networks, for shaped observations too."""
+    generator = torch.Generator().manual_seed(3)
+    config = core.config.PPOConfig(gradient="analytic", num_envs=2, num_steps=4, total_timesteps=8)
+    spaces = (gym.spaces.Discrete(3), gym.spaces.Box(-1, 1, (2,)))
+    for action_space in spaces:
+        policy = core.policy.ActorCritic(gym.spaces.Box(-1, 1, (2, 3)), action_space, 8, generator).double()
+        core.trainer.flatten_parameters(policy)
+        given = core.analytic.AnalyticGradient(policy, config)
+        obs = torch.randn(7, 2, 3, generator=generator, dtype=torch.float64)
+        actions = torch.tensor([0, 1, 2, 0, 1, 2, 1])
+        if policy.log_std is not None:
+            actions = torch.randn(7, 2, generator=generator, dtype=torch.float64)
+        with torch.no_grad():
+            expected, values = policy.evaluate(obs, actions), policy.value(obs)
+        answer = given.evaluate(obs, actions)
+        close(answer.logprobs, expected.logprobs, 1e-12, "log-probabilities")
+        close(answer.entropy, expected.entropy.mean(), 1e-12, "mean entropy")
+        close(answer.values, values, 1e-12, "values")
+        close(given.value(obs), values, 1e-12, "values")
+
+
+@oracle
+def analytic_steps_are_those_of_torch(core: Core) -> None:
+    """Adam in NumPy against torch's plain one: large and tiny gradients, a rate that changes, a state that is copied."""
+    generator = torch.Generator().manual_seed(4)
+    start = torch.randn(50, generator=generator, dtype=torch.float64)
+    mine, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    adam = core.analytic.NumpyAdam([mine], lr=0.1, eps=1e-3, fused=True)
+    torchs = torch.optim.Adam([theirs], lr=0.1, eps=1e-3, foreach=False)
+    scale = torch.logspace(-6, 2, 50, dtype=torch.float64)
+    for step in range(20):
+        mine.grad = torch.randn(50, generator=generator, dtype=torch.float64) * scale
+        theirs.grad = mine.grad.clone()
+        for optimizer in (adam, torchs):
+            optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / 20)
+            optimizer.step()
+        close(mine.detach(), theirs.detach(), 1e-12, f"weights after step {step + 1}")
+        for name, value in torchs.state[theirs].items():
+            close(adam.state[mine][name], value, 1e-12, f"{name} after step {step + 1}")
+        adam.state[mine] = {name: value.clone() for name, value in adam.state[mine].items()}
+
+
+@oracle
 def analytic_gradient_refuses_other_policies(core: Core) -> None:
     """What it does not know it does not differentiate: subclasses, other networks."""
     kind = core.errors.ConfigError
