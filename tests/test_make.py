@@ -183,7 +183,10 @@ def test_a_page_that_did_not_come_out_is_named(tmp_path, monkeypatch):
 
 def test_usage_errors(capsys):
     assert make.main(["serve"]) == 2
-    assert "there are: book, test, lab, workshop, train, bench, faults, lock, clean, help" in capsys.readouterr().out
+    assert (
+        "there are: book, test, lab, workshop, train, bench, faults, lock, clean, help"
+        in capsys.readouterr().out
+    )
     assert make.main(["book", "fast"]) == 2
     assert make.main([]) == 0
     assert "python make.py book" in capsys.readouterr().out
