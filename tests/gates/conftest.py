@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,3 +45,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--shots", metavar="DIR", default=None, help="keep pictures of the pages of the built book in DIR"
     )
+
+
+@pytest.fixture(scope="session")
+def browser(built_book: Path) -> Iterator[Any]:
+    """One Chromium for all pages of the built book that a process looks at."""
+    import page
+
+    opened = page.open_browser(built_book)
+    yield opened
+    opened.close()

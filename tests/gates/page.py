@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pytest
 import yaml
 from bs4 import BeautifulSoup, Tag
 from gatekit import ROOT
@@ -296,3 +297,13 @@ class Browser:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def open_browser(folder: Path) -> Browser:
+    """A browser, or a skip that says what is missing; in CI a failure."""
+    try:
+        return Browser(folder)
+    except NoBrowser as reason:
+        if os.environ.get("CI"):
+            pytest.fail(str(reason), pytrace=False)
+        pytest.skip(str(reason))

@@ -6,7 +6,6 @@ At 1280 and 390 px, light and dark, from a local server and from file://. `--sho
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -20,32 +19,14 @@ sys.path.insert(0, str(ROOT / "tools"))
 import content_security
 
 pytestmark = pytest.mark.browser
-PAGES = page.html_pages(HTML)
-
-
-def open_browser(folder: Path) -> page.Browser:
-    """A browser, or a skip that says what is missing; in CI a failure."""
-    try:
-        return page.Browser(folder)
-    except page.NoBrowser as reason:
-        if os.environ.get("CI"):
-            pytest.fail(str(reason), pytrace=False)
-        pytest.skip(str(reason))
-
-
-@pytest.fixture(scope="session")
-def browser(built_book: Path) -> Iterator[page.Browser]:
-    opened = open_browser(built_book)
-    yield opened
-    opened.close()
+# what tests/gates/test_page_sources.py does not see; two files, so that two processes share the work
+PAGES = [name for name in page.html_pages(HTML) if not name.startswith("_modules/")]
 
 
 @pytest.mark.book
 @pytest.mark.parametrize("name", PAGES or ["no page"])
 def test_page_in_a_browser(name: str, browser: page.Browser, request: pytest.FixtureRequest) -> None:
-    # listings of the source all have one form: half the loads see it at both widths and from both places
-    loads = ["server 390", "file 1280"] if name.startswith("_modules/") else None
-    problems = browser.problems(name, pictures=request.config.getoption("--shots"), loads=loads)
+    problems = browser.problems(name, pictures=request.config.getoption("--shots"))
     if problems:
         pytest.fail(f"{name}:\n  " + "\n  ".join(problems), pytrace=False)
 
@@ -133,7 +114,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[page.Browser]:
         / "tex-svg.js"
     )
     shutil.copyfile(mathjax, folder / "tex-svg.js")
-    opened = open_browser(folder)
+    opened = page.open_browser(folder)
     yield opened
     opened.close()
 
@@ -183,7 +164,7 @@ def test_a_missing_browser_is_a_skip_here_and_a_failure_in_ci(monkeypatch, tmp_p
     monkeypatch.setenv("CHROMIUM", str(tmp_path / "no-chromium"))
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match="is not a program"):
-        open_browser(tmp_path)
+        page.open_browser(tmp_path)
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="is not a program"):
-        open_browser(tmp_path)
+        page.open_browser(tmp_path)
