@@ -19,6 +19,15 @@ def read_study(name: str) -> tuple[dict[str, str], list[dict[str, str]]]:
     return header, list(csv.DictReader(line for line in lines if not line.startswith("#")))
 
 
+# settings that came after some studies, with the value that the package had in them before
+LATER = {"gradient": "autograd", "dtype": "float32", "check": "always"}
+
+
+def with_later_settings(settings: dict[str, object]) -> dict[str, object]:
+    """The settings of a stored study, with those that did not exist yet: they change no number by their defaults."""
+    return {**LATER, **settings}
+
+
 def load_script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """benchmarks/NAME.py as a module; as when it is run, it may import what stands beside it."""
     monkeypatch.syspath_prepend(BENCHMARKS)

@@ -155,7 +155,7 @@ def test_median_and_ratio_of_what_is_missing(rounds):
 
 def test_the_command_in_a_table_names_no_folder_of_this_machine(rounds, monkeypatch):
     monkeypatch.setattr(
-        sys, "argv", ["/here/bench.py", "--only", "peers", "--cleanrl", "/home/me/c", "--out", "/tmp/x"]
+        sys, "argv", ["/here/bench.py", "--only", "peers", "--cleanrl", "/opt/me/c", "--out", "/tmp/x"]
     )
     assert rounds.shown_command() == "python benchmarks/bench.py --only peers --cleanrl CHECKOUT"
 

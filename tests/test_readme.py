@@ -26,7 +26,7 @@ def commands(text: str) -> list[str]:
     """Every command: the lines of shell blocks, and in running text what begins with a program's name in backticks."""
     shell = [line for block in blocks(text, "bash") for line in block.splitlines() if line.strip()]
     running = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
-    programs = r"(?:make|python|pip|ruff|pre-commit|conda|git)"
+    programs = r"(?:make|python|torchrun|pip|ruff|pre-commit|conda|git)"
     return shell + re.findall(rf"`({programs} [^`]+)`", running)
 
 
@@ -51,7 +51,14 @@ def fault(command: str) -> str | None:
             return None if folder == REPOSITORY.rsplit("/", 1)[1] else f"a clone has no folder {folder}"
         case ["conda", "env", "create", "-f", file] | ["source", file]:
             return None if (ROOT / file).exists() or file.startswith(".venv/") else f"no file {file}"
-        case ["python", "-m", "ppo_core", *arguments]:
+        case ["python", "-m", "ppo_core", *arguments] | [
+            "torchrun",
+            "--nproc-per-node",
+            _,
+            "-m",
+            "ppo_core",
+            *arguments,
+        ]:
             from ppo_core.__main__ import parser
 
             try:

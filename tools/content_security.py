@@ -20,7 +20,7 @@ RULES = {
     "font-src": "'self'",
     "form-action": "'self'",
     "img-src": "'self' data:",
-    "media-src": "'self'",
+    "media-src": "'self' data:",
     "style-src": "'self' 'unsafe-inline'",
 }
 _NOT_PAGES = {"_static", "_sources", "_images", "_downloads"}

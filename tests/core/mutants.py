@@ -211,7 +211,7 @@ WORKERS = [
     M("daemons", "parallel", "daemon=False,", "daemon=True,", "environments_may_have_children"),
     M("orphans", "worker", "threading.Thread(target=_end_with_parent, daemon=True).start()", "pass", "the_parents_death_ends_the_workers"),
     M("no finalizer", "parallel", "exitpriority=100", "exitpriority=None", "a_program_ends_without_close"),
-    M("workers hear Ctrl-C", "worker", "signal.signal(signal.SIGINT, signal.SIG_IGN)", "pass", "control_c_in_a_terminal_is_the_parents_business"),
+    M("workers hear Ctrl-C", "worker", "signal.signal(signal.SIGINT, signal.SIG_IGN)", "pass", "control_c_in_a_terminal_is_the_parents_business:spawn"),
     M("the mask is lost", "parallel", "resource_tracker.ensure_running()  # besides, starting it lets the signal through again", "pass", "control_c_while_workers_are_born:spawn", "multiprocessing's own helper unblocks the signal when it is first started"),
     M("torch in the worker", "parallel", "import cloudpickle", "import cloudpickle\nimport torch", "workers_do_not_import_torch"),
 ]  # fmt: skip

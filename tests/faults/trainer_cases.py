@@ -14,6 +14,7 @@ import contextlib
 import importlib
 import io
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import pickle
 import re
@@ -584,6 +585,8 @@ def _in_a_process(name: str, side_name: str, folder: str, answer: Any) -> None:
 
     torch.set_num_threads(1)
     os.setsid()
+    # the fork server of the process that we were forked from is not our child: start one of our own when we need it
+    multiprocessing.forkserver._forkserver._forkserver_pid = None
     with contextlib.suppress(Exception):
         sys.stderr = open(os.devnull, "w")
     trial = next(c.trial for c in CASES if c.name == name)

@@ -743,13 +743,13 @@ class _Workers:
             timer.start()
         thread.start()
         thread.join(timeout + 3.0)
-        seconds = time.monotonic() - began
+        seconds, waiting = time.monotonic() - began, thread.is_alive()
         for timer in self.timers:
             timer.cancel()
             timer.join()
         for _, theirs in self.ends:
             theirs.close()  # lets a recv() that waits for ever end with EOFError
-        if not outcome or thread.is_alive():
+        if waiting:
             raise Wrong(
                 f"With timeout={timeout:g} the function was still waiting {timeout + 3.0:g} s later. recv() waits without a limit: call it only "
                 f"after poll(seconds) has said that something is there. Read: chapter 7, '{LIMIT}'."
