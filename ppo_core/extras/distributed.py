@@ -81,7 +81,7 @@ class World:
 
         torchrun keeps one store for all attempts of a run, where a restarted rank can read the address of a dead one.
         On one machine we give each attempt a part of its own. On several, restarts are counted by each machine alone:
-        start torchrun with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 there. Raises: ConfigError without it.
+        start torchrun with the variable there that the error names. Raises: ConfigError without it.
         """
         if dist.is_available() and dist.is_initialized():
             return cls(dist.get_rank(), dist.get_world_size())
